@@ -1,0 +1,3 @@
+package namedpipe
+
+const bindsPrivately = false

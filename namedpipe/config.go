@@ -1,0 +1,120 @@
+package namedpipe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"runtime"
+	"time"
+)
+
+const (
+	defaultBufferSize       = 64 << 10
+	defaultNameTakenTimeout = 2 * time.Second
+	// maxInstances leaves room for the event that stops the wait: Windows
+	// waits for at most 64 objects at once.
+	maxInstances = 62
+	// maxBufferSize keeps a slip of units from taking the kernel's memory.
+	maxBufferSize = 16 << 20
+)
+
+// withDefaults returns a copy in which every field has its value.
+func (lc ListenConfig) withDefaults() (ListenConfig, error) {
+	if lc.Instances == 0 {
+		lc.Instances = min(max(runtime.NumCPU(), 2), 16)
+	}
+	if lc.Instances < 1 || lc.Instances > maxInstances {
+		return lc, &problem{text: fmt.Sprintf("ListenConfig.Instances is %d: it must be from 1 to %d, or 0 for the default", lc.Instances, maxInstances), causes: []error{fs.ErrInvalid}}
+	}
+	if lc.BufferSize == 0 {
+		lc.BufferSize = defaultBufferSize
+	}
+	if lc.BufferSize < 1 || lc.BufferSize > maxBufferSize {
+		return lc, &problem{text: fmt.Sprintf("ListenConfig.BufferSize is %d: it must be from 1 to %d bytes, or 0 for the default", lc.BufferSize, maxBufferSize), causes: []error{fs.ErrInvalid}}
+	}
+	if lc.NameTakenTimeout == 0 {
+		lc.NameTakenTimeout = defaultNameTakenTimeout
+	}
+	return lc, nil
+}
+
+func (lc *ListenConfig) listenName(ctx context.Context, name string) (*Listener, error) {
+	addr, err := resolve(name)
+	if err != nil {
+		return nil, opError("listen", &Addr{path: name}, err)
+	}
+	cfg, err := lc.withDefaults()
+	if err != nil {
+		return nil, opError("listen", addr, err)
+	}
+	l := &Listener{addr: addr}
+	giveUp := time.Now().Add(cfg.NameTakenTimeout)
+	for try := 0; ; try++ {
+		if err := ctx.Err(); err != nil {
+			return nil, opError("listen", addr, explain(err, "the context ended before the pipe was made", ""))
+		}
+		err := l.start(cfg)
+		if err == nil {
+			return l, nil
+		}
+		if !errors.Is(err, errNameTaken) || !time.Now().Before(giveUp) {
+			return nil, opError("listen", addr, err)
+		}
+		if sleep(ctx, try) != nil {
+			return nil, opError("listen", addr, explainAs(ctx.Err(), err, "the context ended while the name was taken", ""))
+		}
+	}
+}
+
+func (d *Dialer) dialName(ctx context.Context, name string) (*Conn, error) {
+	addr, err := resolve(name)
+	if err != nil {
+		return nil, opError("dial", &Addr{path: name}, err)
+	}
+	if d.ImpersonationLevel < Identification || d.ImpersonationLevel > Delegation {
+		return nil, opError("dial", addr, &problem{text: fmt.Sprintf("Dialer.ImpersonationLevel is %d: use one of the constants", d.ImpersonationLevel), causes: []error{fs.ErrInvalid}})
+	}
+	var last error
+	for try := 0; ; try++ {
+		if err := ctx.Err(); err != nil {
+			return nil, opError("dial", addr, dialEnded(err, last))
+		}
+		c, err := d.open(ctx, addr)
+		if err == nil {
+			return &Conn{addr: addr, conn: c}, nil
+		}
+		if !isBusy(err) && !(d.WaitForServer && isMissing(err)) {
+			return nil, opError("dial", addr, err)
+		}
+		last = err
+		if err := sleep(ctx, try); err != nil {
+			return nil, opError("dial", addr, dialEnded(err, last))
+		}
+	}
+}
+
+// dialEnded is the error of a Dial whose context ended: it matches the
+// context's error and says what was waited for.
+func dialEnded(ctxErr, last error) error {
+	if last == nil {
+		return explain(ctxErr, "the context ended before the pipe was opened", "")
+	}
+	return &problem{text: ctxErr.Error() + ": " + last.Error(), causes: []error{ctxErr, last}}
+}
+
+// sleep waits for the back-off of the given try, 1 ms growing to 25 ms, or
+// until the context ends. The jitter keeps a crowd that was turned away
+// together from coming back together.
+func sleep(ctx context.Context, try int) error {
+	d := min(time.Millisecond<<min(try, 5), 25*time.Millisecond)
+	t := time.NewTimer(d/2 + rand.N(d))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,63 @@
+//go:build unix
+
+package namedpipe
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+)
+
+type conn = *net.UnixConn
+
+func (d *Dialer) open(ctx context.Context, addr *Addr) (conn, error) {
+	var nd net.Dialer
+	c, err := nd.DialContext(ctx, "unix", addr.path)
+	if err == nil {
+		return c.(*net.UnixConn), nil
+	}
+	if ctx.Err() != nil {
+		return nil, explain(ctx.Err(), "the context ended before the server took the connection", "")
+	}
+	return nil, explainConnect(addr.path, bare(err))
+}
+
+func explainConnect(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, serr := os.Stat(parent(path)); serr != nil {
+			return explain(err, "the folder "+parent(path)+" doesn't exist", "check that TMPDIR is the same at both ends")
+		}
+		return explain(err, "there is no such pipe", "start the server, or check that the name and TMPDIR are the same at both ends")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		if file, serr := os.Stat(path); serr == nil && file.Mode()&fs.ModeSocket == 0 {
+			return explainAs(fs.ErrInvalid, err, "the file is not a socket", "check the name")
+		}
+		return explainAs(fs.ErrNotExist, err, "nobody listens on the socket: its server has gone without removing it", "start the server again")
+	case errors.Is(err, syscall.EAGAIN):
+		return explain(err, "the server's backlog is full", "it accepts too slowly or has stopped to")
+	case errors.Is(err, fs.ErrPermission):
+		return explain(err, "access denied: this user may not use the socket", "ask its owner, or run as the user that the server runs as")
+	case errors.Is(err, syscall.EPROTOTYPE):
+		return explainAs(fs.ErrInvalid, err, "the socket is not a stream socket", "check the name")
+	}
+	return explain(err, "can't connect", "")
+}
+
+// isBusy tells that a server is there and took no more connections just now:
+// connect to a Unix socket with a full backlog doesn't wait on Linux.
+func isBusy(err error) bool { return errors.Is(err, syscall.EAGAIN) }
+
+// isMissing tells that there is no server yet, or no longer.
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// isPeerGone tells that the other end has closed the connection. A reset on
+// read means that it did so before it had read all that was sent to it.
+func isPeerGone(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+}

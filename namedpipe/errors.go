@@ -1,0 +1,94 @@
+package namedpipe
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+)
+
+// ErrReplaced is matched by the error of Accept when, off Windows, the socket's
+// path has become another's or was removed: no client can find this listener
+// any more. Connections that were accepted go on. It also matches net.ErrClosed.
+var ErrReplaced error = &problem{text: "the socket's path is no longer this listener's", causes: []error{net.ErrClosed}}
+
+// A problem is an error whose text says what happened and what to do about it,
+// over the errors that errors.Is should find.
+type problem struct {
+	text   string
+	causes []error
+}
+
+func (p *problem) Error() string   { return p.text }
+func (p *problem) Unwrap() []error { return p.causes }
+
+// Timeout makes net.Error's method right for the net.OpError around it.
+func (p *problem) Timeout() bool {
+	for _, cause := range p.causes {
+		if errors.Is(cause, os.ErrDeadlineExceeded) || errors.Is(cause, context.DeadlineExceeded) {
+			return true
+		}
+	}
+	return false
+}
+
+// explain puts what happened and what to do about it before a system's error.
+func explain(err error, what, remedy string) error {
+	text := what + " (" + err.Error() + ")"
+	if remedy != "" {
+		text += ": " + remedy
+	}
+	return &problem{text: text, causes: []error{err}}
+}
+
+// explainAs is explain for an error that should match a second one as well.
+func explainAs(as, err error, what, remedy string) error {
+	p := explain(err, what, remedy).(*problem)
+	p.causes = append(p.causes, as)
+	return p
+}
+
+// opError is the one place that makes errors for callers: a *net.OpError with
+// the pipe's full path. io.EOF stays bare, as package io asks.
+func opError(op string, addr *Addr, err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return &net.OpError{Op: op, Net: network, Addr: addr, Err: bare(err)}
+}
+
+// bare takes off what the layers below have put around an error.
+func bare(err error) error {
+	for {
+		switch e := err.(type) {
+		case *net.OpError:
+			err = e.Err
+		case *fs.PathError:
+			err = e.Err
+		case *os.SyscallError:
+			err = e.Err
+		default:
+			if errors.Is(err, os.ErrClosed) {
+				return net.ErrClosed
+			}
+			return err
+		}
+	}
+}
+
+// ioError is opError for what a connection in use meets.
+func (c *Conn) ioError(op string, err error) error {
+	if err == io.EOF {
+		return err
+	}
+	err = bare(err)
+	switch {
+	case op == "read" && isPeerGone(err):
+		return io.EOF
+	case op == "write" && isPeerGone(err):
+		err = explainAs(errBroken, err, "the other end has closed the connection", "dial again")
+	}
+	return opError(op, c.addr, err)
+}

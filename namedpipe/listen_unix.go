@@ -1,0 +1,217 @@
+//go:build unix
+
+package namedpipe
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// watchInterval is how often a listener looks whether its path is still its
+// own. Two looks in a row must agree, so a stranger is noticed within a second.
+const watchInterval = 250 * time.Millisecond
+
+// listener is a listening Unix socket that knows which file it has made.
+type listener struct {
+	ln   *net.UnixListener
+	path string
+	file fs.FileInfo // of the socket's file when it was made
+	log  *slog.Logger
+	stat *counters
+	stop chan struct{} // closed by close
+	done chan struct{} // closed when watch has ended
+
+	mu     sync.Mutex
+	ended  error // why accept fails from now on: net.ErrClosed or ErrReplaced
+	closed bool
+}
+
+func (l *Listener) start(cfg ListenConfig) error {
+	path := l.addr.path
+	if err := clearPath(path); err != nil {
+		return err
+	}
+	ln, err := bindSocket(path)
+	if err != nil {
+		return explainBind(path, err)
+	}
+	ln.SetUnlinkOnClose(false) // close removes only a file that is still ours
+	file, err := os.Lstat(path)
+	if err != nil {
+		ln.Close()
+		return explain(err, "the socket's file vanished while it was made", "try again")
+	}
+	l.l = listener{
+		ln: ln, path: path, file: file, log: cfg.log(), stat: &l.stat,
+		stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	go l.l.watch()
+	return nil
+}
+
+func (l *listener) accept() (conn, error) {
+	for {
+		c, err := l.ln.AcceptUnix()
+		if err == nil {
+			return c, nil
+		}
+		if why := l.why(); why != nil {
+			return nil, why
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, err
+		}
+		// Out of files or memory: the backlog keeps the clients meanwhile, and
+		// an error here would end a server that could go on in a moment.
+		l.stat.retries.Add(1)
+		l.log.Warn("namedpipe: accept failed, trying again", "pipe", l.path, "error", err)
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-l.stop:
+		}
+	}
+}
+
+// why returns the reason for which accept can't go on, or nil.
+func (l *listener) why() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended
+}
+
+func (l *listener) close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return net.ErrClosed
+	}
+	l.closed = true
+	if l.ended == nil {
+		l.ended = net.ErrClosed
+	}
+	l.mu.Unlock()
+	close(l.stop)
+	<-l.done
+	// The name goes first, so that nobody connects to a socket that is about
+	// to close.
+	if err := removeSame(l.path, l.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.log.Warn("namedpipe: the socket's file could not be removed", "pipe", l.path, "error", err)
+	}
+	l.ln.Close() // fails only if watch has closed it
+	return nil
+}
+
+func (l *listener) setDeadline(t time.Time) error {
+	if why := l.why(); why != nil {
+		return why
+	}
+	return l.ln.SetDeadline(t)
+}
+
+func (l *listener) depth() (waiting, queued int) {
+	if l.why() != nil {
+		return 0, 0
+	}
+	return 1, 0
+}
+
+// watch ends accept when the path is no longer this listener's: .NET servers,
+// among others, remove a live socket and make their own (dotnet/runtime issue
+// 131203). The kernel can't give the file's inode to another one while this
+// socket is open, so os.SameFile is sure.
+func (l *listener) watch() {
+	defer close(l.done)
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for strange := 0; strange < 2; {
+		select {
+		case <-l.stop:
+			return
+		case <-tick.C:
+		}
+		file, err := os.Lstat(l.path)
+		switch {
+		case err == nil && os.SameFile(file, l.file):
+			strange = 0
+		case err == nil || errors.Is(err, fs.ErrNotExist):
+			strange++ // another process that looks for a dead socket moves it for an instant
+		}
+	}
+	l.mu.Lock()
+	if l.ended == nil {
+		l.ended = &problem{
+			text:   ErrReplaced.Error() + ": another process has replaced or removed it; find out which and listen again",
+			causes: []error{ErrReplaced},
+		}
+	}
+	l.mu.Unlock()
+	l.log.Error("namedpipe: another process has replaced or removed the socket's file", "pipe", l.path)
+	l.ln.Close() // unblocks accept
+}
+
+// bindSocket makes the socket at path, listening and of mode 0600.
+func bindSocket(path string) (*net.UnixListener, error) {
+	if bindsPrivately {
+		return bindPrivately(path)
+	}
+	// Linux gives the file of a bound socket the mode of the socket itself, so
+	// the mode is right before anybody can see the file, and the umask, which
+	// belongs to the whole process, stays as it is.
+	return listenUnix(path, func(fd int) error { return syscall.Fchmod(fd, 0o600) })
+}
+
+// bindPrivately makes the socket in a folder that only this user can enter,
+// sets its mode there and moves it to its path: systems other than Linux take
+// the mode of a socket's file from the umask alone.
+func bindPrivately(path string) (*net.UnixListener, error) {
+	dir, err := os.MkdirTemp(parent(path), ".np")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	inside := dir + "/s"
+	if len(inside) > maxSocketPath() {
+		return nil, syscall.ENAMETOOLONG
+	}
+	ln, err := listenUnix(inside, nil)
+	if err != nil {
+		return nil, err
+	}
+	ln.SetUnlinkOnClose(false)
+	if err := os.Chmod(inside, 0o600); err != nil {
+		ln.Close()
+		return nil, err
+	}
+	// A link, unlike a rename, fails if another process took the path after it
+	// was found free.
+	if err := os.Link(inside, path); err != nil {
+		ln.Close()
+		return nil, err
+	}
+	return ln, nil
+}
+
+func listenUnix(path string, control func(fd int) error) (*net.UnixListener, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, rc syscall.RawConn) error {
+		if control == nil {
+			return nil
+		}
+		var err error
+		if cerr := rc.Control(func(fd uintptr) { err = control(int(fd)) }); cerr != nil {
+			return cerr
+		}
+		return err
+	}}
+	ln, err := lc.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	return ln.(*net.UnixListener), nil
+}

@@ -1,0 +1,115 @@
+//go:build unix
+
+package namedpipe
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+func parent(path string) string { return filepath.Dir(path) }
+
+// clearPath makes sure that nothing is at path: it removes a socket of this
+// user's that nobody listens on. Anything else that is there is an error, each
+// kind its own.
+func clearPath(path string) error {
+	file, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // a missing folder shows when the socket is bound
+	case err != nil:
+		return explain(err, "can't look at the socket's path", "check the rights on its folder")
+	case file.Mode()&fs.ModeSymlink != 0:
+		return explainAs(syscall.EADDRINUSE, syscall.ELOOP, "a symbolic link is in the way", "remove it, or listen on the path it points to")
+	case file.Mode()&fs.ModeSocket == 0:
+		return explainAs(syscall.EADDRINUSE, fs.ErrExist, "a file that is not a socket is in the way", "remove it, or choose another name")
+	}
+	dead, err := probe(path)
+	if err != nil {
+		return err
+	}
+	if !dead {
+		return explain(syscall.EADDRINUSE, "another server is listening on this name", "stop it, or choose another name")
+	}
+	if uid := ownerOf(file); uid != os.Geteuid() {
+		return explainAs(syscall.EADDRINUSE, fs.ErrPermission, fmt.Sprintf("a dead socket of another user (uid %d) is in the way", uid), "that user, or root, must remove it")
+	}
+	if err := removeSame(path, file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// probe tells whether nobody listens on the socket at path.
+func probe(path string) (dead bool, err error) {
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+	switch {
+	case err == nil:
+		c.Close()
+		return false, nil
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return true, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return true, nil // went away meanwhile
+	case errors.Is(err, syscall.EAGAIN):
+		return false, nil // its backlog is full
+	case errors.Is(err, fs.ErrPermission):
+		return false, explainAs(syscall.EADDRINUSE, fs.ErrPermission, "a socket that this user may not use is in the way", "choose another name")
+	}
+	return false, explainAs(syscall.EADDRINUSE, bare(err), "can't find out whether another server is listening on this name", "choose another name")
+}
+
+// removeSame removes the file at path if it is the given one. Looking and
+// removing are two steps, and another process may put its live socket there in
+// between, so the file is moved aside first, looked at, and put back if it is
+// another's.
+func removeSame(path string, file fs.FileInfo) error {
+	if now, err := os.Lstat(path); err != nil {
+		return err
+	} else if !os.SameFile(now, file) {
+		return explain(syscall.EADDRINUSE, "another process has just taken this name", "choose another name")
+	}
+	aside := filepath.Join(parent(path), ".np"+strconv.FormatUint(rand.Uint64(), 36))
+	if err := os.Rename(path, aside); err != nil {
+		return explain(bare(err), "can't remove the dead socket", "check the rights on its folder")
+	}
+	defer os.Remove(aside)
+	if now, err := os.Lstat(aside); err == nil && !os.SameFile(now, file) {
+		// A link fails if yet another socket is there by now; that one stays.
+		os.Link(aside, path)
+		return explain(syscall.EADDRINUSE, "another process has just taken this name", "choose another name")
+	}
+	return nil
+}
+
+func ownerOf(file fs.FileInfo) int {
+	if st, ok := file.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1
+}
+
+// explainBind says what an error of bind means.
+func explainBind(path string, err error) error {
+	err = bare(err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return explain(err, "the folder "+parent(path)+" doesn't exist", "make it, or set TMPDIR at both ends")
+	case errors.Is(err, syscall.ENOTDIR):
+		return explain(err, parent(path)+" is not a folder", "choose another path")
+	case errors.Is(err, fs.ErrPermission):
+		return explain(err, "no right to make a socket in "+parent(path), "choose a folder of your own")
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, fs.ErrExist):
+		return explainAs(syscall.EADDRINUSE, err, "another process has just taken this name", "stop it, or choose another name")
+	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EINVAL):
+		return explainAs(fs.ErrInvalid, err, "the path is too long for a socket", "choose a shorter name or folder")
+	}
+	return explain(err, "can't make the socket", "")
+}

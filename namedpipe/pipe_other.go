@@ -1,0 +1,37 @@
+//go:build !unix && !windows
+
+package namedpipe
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// Systems without named pipes or Unix sockets: everything compiles and says so.
+
+type conn struct{ net.Conn }
+
+func (conn) SyscallConn() (syscall.RawConn, error) { return nil, errSystem }
+
+type listener struct{}
+
+var errSystem error = &problem{
+	text:   "there are no named pipes on " + runtime.GOOS,
+	causes: []error{errors.ErrUnsupported},
+}
+
+var errNameTaken, errBroken = errSystem, errSystem
+
+func (l *Listener) start(ListenConfig) error                { return errSystem }
+func (l *listener) accept() (conn, error)                   { return conn{}, errSystem }
+func (l *listener) close() error                            { return errSystem }
+func (l *listener) setDeadline(time.Time) error             { return errSystem }
+func (l *listener) depth() (waiting, queued int)            { return 0, 0 }
+func (d *Dialer) open(context.Context, *Addr) (conn, error) { return conn{}, errSystem }
+func isBusy(error) bool                                     { return false }
+func isMissing(error) bool                                  { return false }
+func isPeerGone(error) bool                                 { return false }
