@@ -85,6 +85,9 @@ func (d *Dialer) dialName(ctx context.Context, name string) (*Conn, error) {
 		if err == nil {
 			return &Conn{addr: addr, conn: c}, nil
 		}
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return nil, opError("dial", addr, dialEnded(err, last))
+		}
 		if !isBusy(err) && !(d.WaitForServer && isMissing(err)) {
 			return nil, opError("dial", addr, err)
 		}

@@ -19,8 +19,11 @@ func (d *Dialer) open(ctx context.Context, addr *Addr) (conn, error) {
 	if err == nil {
 		return c.(*net.UnixConn), nil
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) { // the context's, seen before the context itself says so
+		return nil, context.DeadlineExceeded
+	}
 	if ctx.Err() != nil {
-		return nil, explain(ctx.Err(), "the context ended before the server took the connection", "")
+		return nil, ctx.Err()
 	}
 	return nil, explainConnect(addr.path, bare(err))
 }

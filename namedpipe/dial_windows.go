@@ -1,0 +1,89 @@
+package namedpipe
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+var qosLevels = map[ImpersonationLevel]uint32{
+	Identification: windows.SECURITY_IDENTIFICATION,
+	Anonymous:      windows.SECURITY_ANONYMOUS,
+	Impersonation:  windows.SECURITY_IMPERSONATION,
+	Delegation:     windows.SECURITY_DELEGATION,
+}
+
+// open makes one attempt. CreateFile of a pipe doesn't wait, so the context is
+// not asked.
+func (d *Dialer) open(_ context.Context, addr *Addr) (conn, error) {
+	path, err := windows.UTF16PtrFromString(addr.path)
+	if err != nil {
+		return conn{}, err
+	}
+	// Without SECURITY_SQOS_PRESENT the server could impersonate this process.
+	pipe, err := windows.CreateFile(path, windows.GENERIC_READ|windows.GENERIC_WRITE, 0, nil, windows.OPEN_EXISTING,
+		windows.FILE_FLAG_OVERLAPPED|windows.SECURITY_SQOS_PRESENT|qosLevels[d.ImpersonationLevel], 0)
+	if err != nil {
+		return conn{}, explainOpen(err)
+	}
+	return newConn(pipe, addr)
+}
+
+func explainOpen(err error) error {
+	switch err {
+	case windows.ERROR_FILE_NOT_FOUND, windows.ERROR_PATH_NOT_FOUND:
+		return explain(err, "there is no such pipe", "start the server, or check the name")
+	case windows.ERROR_PIPE_BUSY:
+		return explain(err, "all instances of the pipe are taken", "its server accepts too slowly, or has gone while clients still hold the pipe")
+	case windows.ERROR_ACCESS_DENIED:
+		return explain(err, "access denied: the pipe doesn't admit this user", "ask whoever runs the server, or run as the same user and with the same elevation")
+	case windows.ERROR_INVALID_NAME, windows.ERROR_BAD_PATHNAME:
+		return explainAs(fs.ErrInvalid, err, "Windows doesn't take this name", "choose another name")
+	}
+	return explain(err, "can't open the pipe", "")
+}
+
+// explainCreate says what an error from the making of an instance means.
+func explainCreate(path string, err error) error {
+	switch err {
+	case windows.STATUS_ACCESS_DENIED, windows.STATUS_OBJECT_NAME_COLLISION, windows.STATUS_INSTANCE_NOT_AVAILABLE, windows.STATUS_PIPE_NOT_AVAILABLE:
+		if nameExists(path) {
+			return explainAs(errNameTaken, err, "another server is listening on this name, or clients of one that has gone still hold it", "stop it, or choose another name")
+		}
+		return explainAs(fs.ErrPermission, err, "access denied: this user may not make a pipe of this name", `names under ProtectedPrefix\Administrators\ are for administrators only`)
+	case windows.STATUS_OBJECT_NAME_INVALID, windows.STATUS_OBJECT_PATH_INVALID:
+		return explainAs(fs.ErrInvalid, err, "Windows doesn't take this name", "choose another name")
+	case windows.STATUS_OBJECT_NAME_NOT_FOUND, windows.STATUS_OBJECT_PATH_NOT_FOUND:
+		return explainAs(fs.ErrNotExist, err, "the part of the name before its last \\ doesn't exist", "choose another name")
+	}
+	return explain(err, "can't make the pipe", "")
+}
+
+// isBusy tells that a server is there and has no instance free just now.
+func isBusy(err error) bool { return errors.Is(err, windows.ERROR_PIPE_BUSY) }
+
+// isMissing tells that there is no server yet, or no longer.
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// isPeerGone tells that the other end has closed the connection: Kestrel, which
+// disconnects before it closes, gives ERROR_PIPE_NOT_CONNECTED.
+func isPeerGone(err error) bool {
+	return errors.Is(err, windows.ERROR_BROKEN_PIPE) || errors.Is(err, windows.ERROR_PIPE_NOT_CONNECTED) || errors.Is(err, windows.ERROR_NO_DATA)
+}
+
+var procWaitNamedPipe = windows.NewLazySystemDLL("kernel32.dll").NewProc("WaitNamedPipeW")
+
+// nameExists tells whether there is a pipe of this name, without opening it:
+// opening one takes an instance.
+func nameExists(path string) bool {
+	name, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return false
+	}
+	const noWait = 1 // NMPWAIT_NOWAIT
+	ok, _, err := procWaitNamedPipe.Call(uintptr(unsafe.Pointer(name)), noWait)
+	return ok != 0 || err != windows.ERROR_FILE_NOT_FOUND
+}

@@ -1,0 +1,83 @@
+package namedpipe_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"math/big"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+func containsLine(text []byte, part string) bool { return bytes.Contains(text, []byte(part)) }
+
+var testCertificate = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+})
+
+// helper starts this test binary again as another process that does one of the
+// things in runHelper. It has printed "ready" when helper returns.
+func helper(t *testing.T, what string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "NAMEDPIPE_TEST_HELPER="+what, "NAMEDPIPE_TEST_ARGS="+strings.Join(args, "|"))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	ready := make([]byte, len("ready"))
+	if _, err := io.ReadFull(out, ready); err != nil {
+		t.Fatalf("the helper %q did not get ready: %v", what, err)
+	}
+	return cmd
+}
+
+// runHelper is the body of a helper process.
+func runHelper(what string) int {
+	args := strings.Split(os.Getenv("NAMEDPIPE_TEST_ARGS"), "|")
+	switch what {
+	case "serve": // listens, accepts and holds all connections until killed
+		l, err := namedpipe.Listen(context.Background(), args[0])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		fmt.Print("ready")
+		for {
+			if _, err := l.Accept(); err != nil {
+				return 1
+			}
+		}
+	}
+	fmt.Fprintln(os.Stderr, "unknown helper", what)
+	return 2
+}

@@ -1,0 +1,293 @@
+package namedpipe
+
+import (
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// listener keeps several pipe instances waiting. One goroutine waits for all of
+// them: each has an event of its own, and the connected handle joins the Go
+// runtime's poller only once its ConnectNamedPipe is over.
+type listener struct {
+	addr       *Addr
+	sd         *windows.SECURITY_DESCRIPTOR
+	bufferSize uint32
+	log        *slog.Logger
+	stat       *counters
+	instances  []*instance
+
+	stop    windows.Handle // event: set by close, waited for by serve
+	stopped chan struct{}  // closed by close, for those who wait in Go
+	done    chan struct{}  // closed when serve has ended
+	ready   chan conn      // connected, not yet accepted
+	waiting atomic.Int64
+
+	deadline acceptDeadline
+	once     sync.Once
+}
+
+func (l *Listener) start(cfg ListenConfig) error {
+	sd, err := currentUserDescriptor()
+	if err != nil {
+		return explain(err, "can't make the pipe's security descriptor", "")
+	}
+	stop, err := windows.CreateEvent(nil, 1, 0, nil)
+	if err != nil {
+		return explain(err, "can't make an event", "")
+	}
+	w := &l.l
+	*w = listener{
+		addr: l.addr, sd: sd, bufferSize: uint32(cfg.BufferSize), log: cfg.log(), stat: &l.stat,
+		stop: stop, stopped: make(chan struct{}), done: make(chan struct{}),
+		ready: make(chan conn, cfg.Instances),
+	}
+	for i := range cfg.Instances {
+		in, err := newInstance()
+		if err == nil {
+			w.instances = append(w.instances, in)
+			// The first one claims the name: with FILE_CREATE a name that
+			// exists, under whatever descriptor, is refused.
+			disposition := uint32(windows.FILE_OPEN)
+			if i == 0 {
+				disposition = windows.FILE_CREATE
+			}
+			err = w.arm(in, disposition)
+		}
+		if err != nil {
+			w.shutdown()
+			return explainCreate(l.addr.path, err)
+		}
+	}
+	go w.serve()
+	return nil
+}
+
+func (l *listener) accept() (conn, error) {
+	select {
+	case <-l.stopped:
+		return conn{}, net.ErrClosed
+	default:
+	}
+	passed := l.deadline.passed()
+	select {
+	case <-passed:
+		return conn{}, os.ErrDeadlineExceeded
+	default:
+	}
+	select {
+	case c := <-l.ready:
+		return c, nil
+	case <-l.stopped:
+		return conn{}, net.ErrClosed
+	case <-passed:
+		return conn{}, os.ErrDeadlineExceeded
+	}
+}
+
+func (l *listener) close() error {
+	err := net.ErrClosed
+	l.once.Do(func() {
+		err = nil
+		close(l.stopped)
+		windows.SetEvent(l.stop) // can't fail: the handle is open until serve has ended
+	})
+	<-l.done
+	return err
+}
+
+func (l *listener) setDeadline(t time.Time) error {
+	select {
+	case <-l.stopped:
+		return net.ErrClosed
+	default:
+	}
+	l.deadline.set(t)
+	return nil
+}
+
+func (l *listener) depth() (waiting, queued int) {
+	return int(l.waiting.Load()), len(l.ready)
+}
+
+// serve waits for clients until close.
+func (l *listener) serve() {
+	defer close(l.done)
+	defer l.shutdown()
+	handles := make([]windows.Handle, 0, len(l.instances)+1)
+	which := make([]*instance, 0, len(l.instances)+1)
+	for first := 0; ; first++ {
+		// Windows reports the first of several signalled objects, so the order
+		// rotates: no waiting client is passed over for ever.
+		handles, which = append(handles[:0], l.stop), append(which[:0], nil)
+		timeout := uint32(windows.INFINITE)
+		for i := range l.instances {
+			in := l.instances[(first+i)%len(l.instances)]
+			if in.pipe == windows.InvalidHandle {
+				timeout = min(timeout, in.untilRetry())
+				continue
+			}
+			handles, which = append(handles, in.event), append(which, in)
+		}
+		n, err := windows.WaitForMultipleObjects(handles, false, timeout)
+		switch {
+		case err != nil:
+			// The handles are this listener's own, so this can't be; not to
+			// spin if it is, the loop goes at the pace of a retry.
+			l.log.Error("namedpipe: can't wait for clients", "pipe", l.addr.path, "error", err)
+			windows.WaitForSingleObject(l.stop, retryLongest)
+		case n == windows.WAIT_OBJECT_0:
+			return
+		case n == uint32(windows.WAIT_TIMEOUT):
+			l.retryMissing()
+		default:
+			l.handOver(which[n-windows.WAIT_OBJECT_0])
+		}
+		select {
+		case <-l.stopped:
+			return
+		default:
+		}
+	}
+}
+
+// handOver passes on the client that has connected to in. The instance that
+// takes its place is made first, so that the name is this listener's all the
+// time and the next client finds a place.
+func (l *listener) handOver(in *instance) {
+	pipe, err := in.take()
+	l.waiting.Add(-1)
+	if rerr := l.arm(in, windows.FILE_OPEN); rerr != nil {
+		l.failed(in, rerr)
+	}
+	if err != nil {
+		windows.CloseHandle(pipe)
+		l.gone(err)
+		return
+	}
+	c, err := newConn(pipe, l.addr)
+	if err != nil {
+		l.stat.retries.Add(1)
+		l.log.Warn("namedpipe: a connection could not be used", "pipe", l.addr.path, "error", err)
+		return
+	}
+	select {
+	case l.ready <- c:
+	case <-l.stopped:
+		c.Close()
+		l.stat.closed.Add(1)
+	}
+}
+
+// arm makes a new pipe instance and begins to wait for its client. A client
+// that has come and gone before the wait began is passed over.
+func (l *listener) arm(in *instance, disposition uint32) error {
+	for {
+		pipe, err := l.create(disposition)
+		if err == windows.STATUS_OBJECT_NAME_NOT_FOUND && disposition == windows.FILE_OPEN {
+			// All instances are gone, and with them the name. To claim it
+			// anew, not to join somebody who has taken it meanwhile:
+			pipe, err = l.create(windows.FILE_CREATE)
+		}
+		if err != nil {
+			return err
+		}
+		switch err := in.connect(pipe); err {
+		case nil:
+			in.failures = 0
+			l.waiting.Add(1)
+			return nil
+		case windows.ERROR_NO_DATA:
+			disposition = windows.FILE_OPEN
+			// Closing the only instance would free the name.
+			defer windows.CloseHandle(pipe)
+			l.gone(err)
+		default:
+			windows.CloseHandle(pipe)
+			return err
+		}
+	}
+}
+
+func (l *listener) gone(err error) {
+	l.stat.gone.Add(1)
+	l.log.Debug("namedpipe: a client left before it was accepted", "pipe", l.addr.path, "error", err)
+}
+
+// failed notes that an instance could not be made. The others go on, and serve
+// tries again.
+func (l *listener) failed(in *instance, err error) {
+	in.failures++
+	in.retryAt = time.Now().Add(in.backoff())
+	l.stat.retries.Add(1)
+	l.log.Warn("namedpipe: can't make a pipe instance, trying again", "pipe", l.addr.path, "error", err)
+}
+
+func (l *listener) retryMissing() {
+	for _, in := range l.instances {
+		if in.pipe == windows.InvalidHandle && in.untilRetry() == 0 {
+			if err := l.arm(in, windows.FILE_OPEN); err != nil {
+				l.failed(in, err)
+			}
+		}
+	}
+}
+
+// shutdown frees everything. It runs when nobody else touches the instances.
+func (l *listener) shutdown() {
+	for _, in := range l.instances {
+		if in.close() {
+			l.stat.closed.Add(1)
+		}
+	}
+	l.waiting.Store(0)
+	windows.CloseHandle(l.stop)
+	for {
+		select {
+		case c := <-l.ready:
+			c.Close()
+			l.stat.closed.Add(1)
+		default:
+			return
+		}
+	}
+}
+
+// create makes one pipe instance: byte mode, overlapped, for clients of this
+// machine only. NtCreateNamedPipeFile is used since CreateNamedPipe can't ask
+// for "this name must not exist" and "this name must exist".
+func (l *listener) create(disposition uint32) (windows.Handle, error) {
+	name, err := windows.NewNTUnicodeString(`\??\pipe\` + l.addr.path[len(pipePrefix):])
+	if err != nil {
+		return windows.InvalidHandle, err
+	}
+	oa := &windows.OBJECT_ATTRIBUTES{
+		ObjectName:         name,
+		Attributes:         windows.OBJ_CASE_INSENSITIVE, // and not inheritable
+		SecurityDescriptor: l.sd,
+	}
+	oa.Length = uint32(unsafe.Sizeof(*oa))
+	var (
+		pipe    windows.Handle
+		iosb    windows.IO_STATUS_BLOCK
+		timeout = int64(-50 * 10_000) // WaitNamedPipe's default, 50 ms in units of 100 ns, as CreateNamedPipe sets it
+	)
+	err = windows.NtCreateNamedPipeFile(&pipe,
+		windows.GENERIC_READ|windows.GENERIC_WRITE|windows.SYNCHRONIZE, oa, &iosb,
+		windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE, disposition, 0,
+		windows.FILE_PIPE_BYTE_STREAM_TYPE|windows.FILE_PIPE_REJECT_REMOTE_CLIENTS,
+		windows.FILE_PIPE_BYTE_STREAM_MODE, windows.FILE_PIPE_QUEUE_OPERATION,
+		0xFFFFFFFF, l.bufferSize, l.bufferSize, &timeout)
+	runtime.KeepAlive(oa)
+	if err != nil {
+		return windows.InvalidHandle, err
+	}
+	return pipe, nil
+}
