@@ -2,21 +2,161 @@ package grpcpipe
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"strings"
+	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/backoff"
+	_ "google.golang.org/grpc/encoding/gzip" // both ends can take and send gzip without more ado
+	_ "google.golang.org/grpc/health"        // the client side of health checking, asked for in a service config
 
+	"github.com/grpcpipe/grpcpipe/internal/pipelist"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// NewClient is a placeholder that speaks to bare names only.
+const (
+	// Static windows turn off grpc's bandwidth estimate and the pings that it
+	// costs, which between two processes of one machine estimate nothing. The
+	// stream's window is also what one slow reader can make its own process
+	// keep in memory, so it is 8 MiB and not the 16 that measured best by a
+	// hair; the connection's lets eight such streams stand still without
+	// holding up the ninth.
+	streamWindow = 8 << 20
+	connWindow   = 64 << 20
+	// ioBuffer takes four of grpc's 16 KiB frames per system call. More was
+	// measured to give nothing, and each connection that is writing has one.
+	ioBuffer = 64 << 10
+)
+
+// connectTimeout is the time from the beginning of a dial to the peer's
+// SETTINGS. A variable for the tests.
+var connectTimeout = 5 * time.Second
+
+// NewClient returns a channel to the server behind a pipe. It does no I/O: the
+// channel connects at the first call, or at Connect. The caller must Close it.
+// Like every grpc.ClientConn it may be used by any number of goroutines.
+//
+// The target is one of
+//
+//	MyPipe                   a bare name, without : / , and *
+//	npipe:MyPipe             or npipe:///MyPipe
+//	\\.\pipe\MyPipe          or //./pipe/MyPipe, and either after npipe: or npipe://
+//	http://pipe:/MyPipe      as in Kestrel; https: demands TLS credentials
+//	npipe:/run/me/my.sock    or npipe:////run/me/my.sock, a Unix socket, not on Windows
+//	npipe:a,b                several pipes
+//	npipe:worker-*           every pipe whose name fits, followed as servers come and go
+//
+// The names mean what namedpipe.ResolveAddr says and are never decoded: %20 is
+// three characters. After npipe:// comma and asterisk are part of the name. Over
+// several pipes grpc's load balancing works as over several addresses: the
+// first that answers (pick_first, the default) or all in turn (round_robin, by
+// a service config).
+//
+// Every other target that grpc knows, such as dns:///example.com or
+// 127.0.0.1:5000, goes on to grpc.NewClient with the caller's options only, so
+// that a program can move to a network. What is neither is an error that shows
+// the right spelling.
+//
+// The options given come after ours and win. Ours are: credentials that trust
+// the pipe, unless others are given; no proxy; the :authority localhost, also as
+// the server's name under TLS; back-off from 50 ms to 2 s, cut short as soon as
+// the pipe is there again; 5 s from dialling to the server's first HTTP/2 frame;
+// windows of 8 MiB a stream and 64 MiB a connection, which is what a reader that
+// stands still may leave in this process's memory.
 func NewClient(target string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
-	dial := func(ctx context.Context, _ string) (net.Conn, error) { return namedpipe.Dial(ctx, target) }
-	return grpc.NewClient("passthrough:///localhost", append([]grpc.DialOption{
-		grpc.WithContextDialer(dial), grpc.WithTransportCredentials(insecure.NewCredentials()),
-	}, opts...)...)
+	t, err := parseTarget(target)
+	if err != nil {
+		return nil, err
+	}
+	switch t.kind {
+	case toGRPC:
+		return grpc.NewClient(target, opts...)
+	case unknownScheme:
+		return newForeign(target, opts)
+	}
+	return newPipeClient(t, pipelist.System, opts)
 }
 
-// ServerOptions is a placeholder.
-func ServerOptions() []grpc.ServerOption { return nil }
+// newForeign serves callers who brought a resolver for the target's scheme in
+// grpc.WithResolvers. Options can't be looked into, but the channel tells which
+// scheme it has settled for.
+func newForeign(target string, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	scheme, _, _ := strings.Cut(target, ":")
+	if cc, err := grpc.NewClient(target, opts...); err == nil {
+		if strings.HasPrefix(cc.CanonicalTarget(), strings.ToLower(scheme)+":") {
+			return cc, nil
+		}
+		cc.Close()
+	}
+	return nil, badTarget(target, fmt.Sprintf("no resolver for the scheme %q is registered", scheme),
+		"write npipe:NAME for a pipe, or host:port or dns:///host:port for the network")
+}
+
+// newPipeClient makes the channel to the pipes that t names.
+func newPipeClient(t target, list pipelist.Lister, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	ours := pipeOptions(t, list)
+	bare := append(ours[:len(ours):len(ours)], opts...)
+	full := append(append(ours[:len(ours):len(ours)], grpc.WithTransportCredentials(newCredentials())), opts...)
+	if !t.tls {
+		cc, err := grpc.NewClient(t.url, full...)
+		if err != nil {
+			// A bundle of credentials doesn't replace our default ones: grpc
+			// refuses to have both.
+			if cc, err := grpc.NewClient(t.url, bare...); err == nil {
+				return cc, nil
+			}
+			return nil, fmt.Errorf("grpcpipe: target %q: %w", t.text, err)
+		}
+		return cc, nil
+	}
+	cc, err := grpc.NewClient(t.url, bare...)
+	if err == nil {
+		return cc, nil
+	}
+	if cc, err2 := grpc.NewClient(t.url, full...); err2 == nil {
+		// So credentials were all that was missing.
+		cc.Close()
+		return nil, fmt.Errorf("grpcpipe: target %q: https needs TLS credentials and none were given: add "+
+			"grpc.WithTransportCredentials(credentials.NewTLS(...)), or write http://pipe:/NAME or npipe:NAME if the server has no TLS", t.text)
+	}
+	return nil, fmt.Errorf("grpcpipe: target %q: %w", t.text, err)
+}
+
+// pipeOptions are the options of every channel over pipes, but for credentials.
+func pipeOptions(t target, list pipelist.Lister) []grpc.DialOption {
+	missing := newAbsences()
+	return []grpc.DialOption{
+		grpc.WithResolvers(&builder{target: t, list: list, missing: missing}),
+		grpc.WithContextDialer(func(ctx context.Context, path string) (net.Conn, error) {
+			return dial(ctx, path, t.tls, missing)
+		}),
+		grpc.WithNoProxy(),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{
+				BaseDelay:  50 * time.Millisecond,
+				Multiplier: 1.6,
+				Jitter:     0.2,
+				MaxDelay:   2 * time.Second,
+			},
+			MinConnectTimeout: connectTimeout,
+		}),
+		grpc.WithStaticStreamWindowSize(streamWindow),
+		grpc.WithStaticConnWindowSize(connWindow),
+		grpc.WithReadBufferSize(ioBuffer),
+		grpc.WithWriteBufferSize(ioBuffer),
+	}
+}
+
+// dial opens the pipe and notes whether it was missing.
+func dial(ctx context.Context, path string, tls bool, missing *absences) (net.Conn, error) {
+	done := missing.dialing(path)
+	var d namedpipe.Dialer
+	c, err := d.Dial(ctx, path)
+	done(err)
+	if err != nil {
+		return nil, err
+	}
+	return newClientConn(ctx, c, tls), nil
+}

@@ -1,3 +1,20 @@
 // Package grpcpipe is gRPC between the processes of one machine, over named
-// pipes.
+// pipes: Win32 pipes on Windows, and elsewhere the Unix sockets that .NET maps
+// pipe names to. Either end may be a .NET program.
+//
+// A server is any grpc.Server on a namedpipe.Listener:
+//
+//	lis, err := namedpipe.Listen(ctx, "MyPipe")
+//	srv := grpc.NewServer(grpcpipe.ServerOptions()...)
+//	pb.RegisterGreeterServer(srv, greeter{})
+//	err = srv.Serve(lis)
+//
+// A client is a grpc.ClientConn like any other:
+//
+//	conn, err := grpcpipe.NewClient("npipe:MyPipe")
+//	defer conn.Close()
+//	reply, err := pb.NewGreeterClient(conn).SayHello(ctx, request)
+//
+// [NewClient] lists the spellings of a target. Only the current user gets in,
+// and nothing leaves the machine; see package namedpipe.
 package grpcpipe

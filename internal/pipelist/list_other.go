@@ -1,0 +1,100 @@
+//go:build !windows
+
+package pipelist
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// dotnetPrefix is what .NET puts before a pipe's name; see package namedpipe.
+const dotnetPrefix = "CoreFxPipe_"
+
+// settled is the age from which a folder's time of change can be trusted to tell
+// a later change: file systems count it in steps, of 10 ms on most and of 2 s on
+// the worst.
+const settled = 2500 * time.Millisecond
+
+// system lists a folder, and spares itself the reading while the folder has not
+// changed: a pattern is looked up four times a second, and a temporary folder
+// can be large.
+type system struct {
+	mu      sync.Mutex
+	dir     string
+	changed time.Time // of the folder, when entries were read; zero if that can't be trusted
+	entries []Entry
+}
+
+func newSystem() Lister { return &system{} }
+
+func (s *system) List(pattern string) ([]Entry, error) {
+	all, err := s.all()
+	if err != nil {
+		return nil, err
+	}
+	var fit []Entry
+	for _, e := range all {
+		if Match(pattern, e.Name) {
+			fit = append(fit, e)
+		}
+	}
+	return fit, nil
+}
+
+// all returns every pipe. The caller must not change the result.
+func (s *system) all() ([]Entry, error) {
+	dir := tempDir()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("can't look at the folder of pipes (set TMPDIR to the one that the servers use): %w", err)
+	}
+	if dir == s.dir && !s.changed.IsZero() && info.ModTime().Equal(s.changed) {
+		return s.entries, nil
+	}
+	start := time.Now()
+	entries, err := read(dir)
+	if err != nil {
+		return nil, err
+	}
+	s.dir, s.entries, s.changed = dir, entries, time.Time{}
+	if start.Sub(info.ModTime()) > settled {
+		s.changed = info.ModTime()
+	}
+	return entries, nil
+}
+
+// read returns the pipes in a folder.
+func read(dir string) ([]Entry, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("can't read the folder of pipes: %w", err)
+	}
+	defer f.Close()
+	files, err := f.ReadDir(-1)
+	if err != nil {
+		return nil, fmt.Errorf("can't read the folder of pipes: %w", err)
+	}
+	var entries []Entry
+	for _, file := range files {
+		name, ok := strings.CutPrefix(file.Name(), dotnetPrefix)
+		if !ok || name == "" || file.Type()&fs.ModeType != fs.ModeSocket {
+			continue
+		}
+		entries = append(entries, Entry{Name: name, Path: strings.TrimSuffix(dir, "/") + "/" + file.Name()})
+	}
+	return entries, nil
+}
+
+// tempDir is .NET's Path.GetTempPath, as in package namedpipe.
+func tempDir() string {
+	if dir := os.Getenv("TMPDIR"); dir != "" {
+		return dir
+	}
+	return "/tmp"
+}

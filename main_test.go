@@ -1,0 +1,245 @@
+package grpcpipe_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// serveEnv makes the test binary a server: its value is the pipe's name.
+const serveEnv = "GRPCPIPE_TEST_SERVE"
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(serveEnv); name != "" {
+		os.Exit(serveAsChild(name))
+	}
+	code := m.Run()
+	if code == 0 {
+		if left := leaked(); left != "" {
+			fmt.Fprintf(os.Stderr, "goroutines left after all tests:\n%s\n", left)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// leaked returns the stacks of goroutines of ours or grpc's that are still
+// there after a while, or nothing.
+func leaked() string {
+	var left string
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+		left = ""
+		buf := make([]byte, 4<<20)
+		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+			if strings.Contains(g, "grpcpipe_test.leaked") || !strings.Contains(g, "grpc") {
+				continue
+			}
+			left += g + "\n\n"
+		}
+		if left == "" {
+			return ""
+		}
+		runtime.Gosched()
+		<-time.After(10 * time.Millisecond)
+	}
+	return left
+}
+
+// pipeName returns a name that no other test has.
+func pipeName(testing.TB) string { return "gptest-" + rand.Text()[:12] }
+
+// testContext ends with the test or after 30 s.
+func testContext(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// service answers with the server's name, the authority that it saw and
+// whatever a test gives it to do.
+type service struct {
+	grpc_testing.UnimplementedTestServiceServer
+	name  string
+	unary func(context.Context, *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error)
+}
+
+func (s *service) EmptyCall(context.Context, *grpc_testing.Empty) (*grpc_testing.Empty, error) {
+	return &grpc_testing.Empty{}, nil
+}
+
+func (s *service) UnaryCall(ctx context.Context, req *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
+	if s.unary != nil {
+		return s.unary(ctx, req)
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	return &grpc_testing.SimpleResponse{
+		ServerId: s.name,
+		Username: strings.Join(md.Get(":authority"), ","),
+		Payload:  req.GetPayload(),
+	}, nil
+}
+
+func (s *service) FullDuplexCall(stream grpc_testing.TestService_FullDuplexCallServer) error {
+	for {
+		req, err := stream.Recv()
+		if err != nil {
+			return nil
+		}
+		if err := stream.Send(&grpc_testing.StreamingOutputCallResponse{Payload: req.GetPayload()}); err != nil {
+			return err
+		}
+	}
+}
+
+// server is a running server of a test.
+type server struct {
+	*grpc.Server
+	lis  *namedpipe.Listener
+	done chan struct{}
+}
+
+func listen(t testing.TB, name string) *namedpipe.Listener {
+	t.Helper()
+	lis, err := namedpipe.Listen(context.Background(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { lis.Close() })
+	return lis
+}
+
+// serve starts a server with our options and the given ones on the pipe. It is
+// stopped with the test.
+func serve(t testing.TB, name string, opts ...grpc.ServerOption) *server {
+	t.Helper()
+	return serveWith(t, name, &service{name: name}, append(grpcpipe.ServerOptions(), opts...)...)
+}
+
+// serveWith starts a server with the given options only.
+func serveWith(t testing.TB, name string, svc *service, opts ...grpc.ServerOption) *server {
+	t.Helper()
+	s := &server{Server: grpc.NewServer(opts...), lis: listen(t, name), done: make(chan struct{})}
+	grpc_testing.RegisterTestServiceServer(s, svc)
+	go func() {
+		defer close(s.done)
+		s.Serve(s.lis)
+	}()
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *server) stop() {
+	s.Stop()
+	<-s.done
+}
+
+// client returns a channel that is closed with the test.
+func client(t testing.TB, target string, opts ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	cc, err := grpcpipe.NewClient(target, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cc.Close() })
+	return cc
+}
+
+// call makes one call and returns the reply.
+func call(ctx context.Context, cc *grpc.ClientConn, opts ...grpc.CallOption) (*grpc_testing.SimpleResponse, error) {
+	return grpc_testing.NewTestServiceClient(cc).UnaryCall(ctx, &grpc_testing.SimpleRequest{}, opts...)
+}
+
+// mustCall is call, with an error that ends the test.
+func mustCall(ctx context.Context, t testing.TB, cc *grpc.ClientConn, opts ...grpc.CallOption) *grpc_testing.SimpleResponse {
+	t.Helper()
+	reply, err := call(ctx, cc, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply
+}
+
+// waitState waits until the channel is in the state.
+func waitState(ctx context.Context, t testing.TB, cc *grpc.ClientConn, want connectivity.State) {
+	t.Helper()
+	for {
+		now := cc.GetState()
+		if now == want {
+			return
+		}
+		if !cc.WaitForStateChange(ctx, now) {
+			t.Fatalf("the channel is %v, not %v", now, want)
+		}
+	}
+}
+
+// eventually polls until ok or the end of ctx.
+func eventually(ctx context.Context, t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("it never came to pass that %s", what)
+		}
+	}
+}
+
+// wantText fails unless the error has all the texts.
+func wantText(t testing.TB, err error, texts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want one with %q", texts)
+	}
+	for _, text := range texts {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("error without %q:\n%v", text, err)
+		}
+	}
+}
+
+// pathOf is the full path of a name.
+func pathOf(t testing.TB, name string) string {
+	t.Helper()
+	addr, err := namedpipe.ResolveAddr(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr.String()
+}
+
+// strange serves connections on the pipe with do, which owns them. Connections
+// that are open at the end of the test are closed.
+func strange(t testing.TB, name string, do func(net.Conn)) {
+	t.Helper()
+	lis := listen(t, name)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := lis.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+			go do(c)
+		}
+	}()
+	t.Cleanup(func() { lis.Close(); <-done })
+}

@@ -1,0 +1,143 @@
+//go:build unix
+
+package grpcpipe
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+
+	"google.golang.org/grpc/mem"
+
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// A readyReader waits until a connection has bytes to read before it takes a
+// buffer to read them into. grpc asks for that by the method ReadOnReady; without
+// it every connection, idle or not, holds a read buffer. It has one user at a
+// time and allocates nothing for a read.
+type readyReader struct {
+	raw  syscall.RawConn // nil if the connection doesn't give it out
+	addr net.Addr
+	wake func(fd uintptr) bool // readNow, made once
+
+	// What the read under way was asked for and what it gave.
+	pool mem.BufferPool
+	size int
+	buf  *[]byte
+	n    int
+	err  error
+}
+
+func (r *readyReader) init(pipe *namedpipe.Conn) {
+	raw, err := pipe.SyscallConn()
+	if err != nil {
+		return // closed: the first read says so
+	}
+	r.raw, r.addr, r.wake = raw, pipe.RemoteAddr(), r.readNow
+}
+
+// readNow reads if there is anything to read, else it asks to be called again
+// when there is. The runtime calls it with the descriptor held open.
+func (r *readyReader) readNow(fd uintptr) bool {
+	r.buf = r.pool.Get(r.size)
+	for {
+		r.n, r.err = syscall.Read(int(fd), *r.buf)
+		if r.err != syscall.EINTR {
+			break
+		}
+	}
+	if r.err == nil && r.n > 0 {
+		return true
+	}
+	r.pool.Put(r.buf)
+	r.buf = nil
+	return r.err != syscall.EAGAIN
+}
+
+// read is one read. The buffer is the caller's to give back to the pool; there
+// is none beside an error. Errors are those of namedpipe.Conn's Read.
+func (r *readyReader) read(size int, pool mem.BufferPool) (*[]byte, int, error) {
+	r.pool, r.size, r.buf, r.n, r.err = pool, size, nil, 0, nil
+	err := r.raw.Read(r.wake)
+	buf, n, readErr := r.buf, r.n, r.err
+	r.pool, r.buf = nil, nil
+	switch {
+	case err != nil:
+		if buf != nil {
+			pool.Put(buf)
+		}
+		return nil, 0, r.mapped(err)
+	case readErr == syscall.ECONNRESET: // the other end has closed with data unread
+		return nil, 0, io.EOF
+	case readErr != nil:
+		return nil, 0, r.mapped(readErr)
+	case buf == nil:
+		return nil, 0, io.EOF
+	}
+	return buf, n, nil
+}
+
+// mapped is an error with the pipe's path in place of what the runtime put there.
+func (r *readyReader) mapped(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return &net.OpError{Op: "read", Net: r.addr.Network(), Addr: r.addr, Err: err}
+}
+
+// ReadOnReady waits for bytes, then takes a buffer of the given size from the
+// pool and reads into it; see readyreader.Reader in grpc.
+func (c *clientConn) ReadOnReady(size int, pool mem.BufferPool) (*[]byte, int, error) {
+	if c.raw == nil {
+		return readInto(c, size, pool)
+	}
+	buf, n, err := c.read(size, pool)
+	if c.settled {
+		return buf, n, err
+	}
+	var p []byte
+	if buf != nil {
+		p = (*buf)[:n]
+	}
+	if fault := c.look(p, err); fault != nil {
+		if buf != nil {
+			pool.Put(buf)
+		}
+		return nil, 0, fault
+	}
+	return buf, n, err
+}
+
+// A serverConn is the server's end of a pipe as grpc sees it.
+type serverConn struct {
+	net.Conn
+	readyReader
+}
+
+func newServerConn(pipe *namedpipe.Conn) net.Conn {
+	c := &serverConn{Conn: pipe}
+	c.init(pipe)
+	return c
+}
+
+// ReadOnReady is as for clientConn.
+func (c *serverConn) ReadOnReady(size int, pool mem.BufferPool) (*[]byte, int, error) {
+	if c.raw == nil {
+		return readInto(c, size, pool)
+	}
+	return c.read(size, pool)
+}
+
+// readInto is ReadOnReady over Read, which holds the buffer while it waits.
+func readInto(r io.Reader, size int, pool mem.BufferPool) (*[]byte, int, error) {
+	buf := pool.Get(size)
+	n, err := r.Read(*buf)
+	if err != nil {
+		pool.Put(buf)
+		return nil, 0, err
+	}
+	return buf, n, nil
+}
