@@ -1,0 +1,180 @@
+package interop_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// clientLimit bounds one run of all of the .NET client's cases.
+const clientLimit = 5 * time.Minute
+
+// kestrelLeftOut are the cases that the .NET peer's server can't do, and why.
+var kestrelLeftOut = map[string]string{
+	"client_compressed_unary":     "ASP.NET Core doesn't show a service whether a message was compressed, so the peer ignores expect_compressed; gzip_unary covers the sending",
+	"client_compressed_streaming": "as client_compressed_unary; gzip_streaming covers the sending",
+	"server_compressed_unary":     "the peer's server has no response compression configured and ignores response_compressed",
+	"server_compressed_streaming": "as server_compressed_unary",
+	"status_details":              "the peer's service sends code and message only, without google.rpc details",
+}
+
+// variant is one way to connect the two.
+type variant struct {
+	name string
+	tls  bool
+	args []string // of the .NET program
+}
+
+var clientVariants = []variant{
+	{name: "plain"},
+	{name: "tls", tls: true, args: []string{"--tls"}},
+	{name: "current-user-only", args: []string{"--current-user-only"}},
+	{name: "impersonation-Anonymous", args: []string{"--impersonation", "Anonymous"}},
+	{name: "impersonation-Identification", args: []string{"--impersonation", "Identification"}},
+	{name: "impersonation-Impersonation", args: []string{"--impersonation", "Impersonation"}},
+	{name: "impersonation-Delegation", args: []string{"--impersonation", "Delegation"}},
+}
+
+// The .NET peer's client against a Go server, every case.
+func TestSoakDotNetClientToGoServer(t *testing.T) {
+	dotnetpeer.Program(t)
+	for _, v := range clientVariants {
+		t.Run(v.name, func(t *testing.T) {
+			pipe := testproc.PipeName()
+			s := interoptest.NewServer(serverOptions(t, v)...)
+			t.Cleanup(s.Stop)
+			serve(t, s, pipe)
+			ctx, cancel := context.WithTimeout(t.Context(), clientLimit)
+			defer cancel()
+			results, err := dotnetpeer.RunClient(ctx, t, pipe, nil, v.args...)
+			if err != nil {
+				t.Error(err)
+			}
+			passed := 0
+			for _, name := range dotnetpeer.Cases {
+				t.Run(name, func(t *testing.T) {
+					if err, ok := results[name]; err != nil || !ok {
+						t.Error(err)
+						return
+					}
+					passed++
+				})
+			}
+			all := len(dotnetpeer.Cases)
+			soak.Report(t, ".NET client to Go server, "+v.name, fmt.Sprintf("%d cases", all), fmt.Sprintf("%d passed", passed))
+		})
+	}
+}
+
+var serverVariants = []variant{
+	{name: "plain"},
+	{name: "tls", tls: true, args: []string{"--tls", testdata("cert.pfx")}},
+}
+
+// Go's client against Kestrel, every case that the peer's service can do.
+func TestSoakGoClientToKestrel(t *testing.T) {
+	dotnetpeer.Program(t)
+	variants := serverVariants
+	if runtime.GOOS == "windows" {
+		variants = append(variants[:len(variants):len(variants)], variant{name: "everyone", args: []string{"--everyone"}})
+	}
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) { runGoClient(t, "Kestrel", v) })
+	}
+}
+
+// Go's client against Kestrel on NamedPipeServerStream, .NET's other way to
+// serve a pipe's name off Windows.
+func TestSoakGoClientToNamedPipeServerStream(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the peer has this listener off Windows only: on Windows Kestrel's own uses NamedPipeServerStream")
+	}
+	dotnetpeer.Program(t)
+	for _, v := range serverVariants {
+		v.args = append(v.args[:len(v.args):len(v.args)], "--stream-listener")
+		t.Run(v.name, func(t *testing.T) { runGoClient(t, "NamedPipeServerStream", v) })
+	}
+}
+
+func runGoClient(t *testing.T, server string, v variant) {
+	t.Helper()
+	pipe := testproc.PipeName()
+	peer := dotnetpeer.StartServer(t, pipe, v.args...)
+	passed := interoptest.Test(t, target(t, pipe, v), kestrelLeftOut)
+	if err := peer.Stop(); err != nil {
+		t.Errorf("stopping the .NET server: %v", err)
+	}
+	all := len(interoptest.Cases()) - len(kestrelLeftOut)
+	soak.Report(t, "Go client to "+server+", "+v.name, fmt.Sprintf("%d cases", all), fmt.Sprintf("%d passed", passed))
+}
+
+// serve serves s on the pipe. The caller stops s.
+func serve(t *testing.T, s *grpc.Server, pipe string) {
+	t.Helper()
+	lis, err := namedpipe.Listen(t.Context(), pipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(lis) // ends with Stop or GracefulStop
+}
+
+func target(t *testing.T, pipe string, v variant) interoptest.Target {
+	t.Helper()
+	var own []grpc.DialOption
+	if v.tls {
+		own = append(own, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots(t)})))
+	}
+	dial := func(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+		return grpcpipe.NewClient(pipe, append(own[:len(own):len(own)], opts...)...)
+	}
+	conn, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return interoptest.Target{Conn: conn, Dial: dial, Iterations: soak.N(1000)}
+}
+
+func serverOptions(t *testing.T, v variant) []grpc.ServerOption {
+	t.Helper()
+	opts := grpcpipe.ServerOptions()
+	if v.tls {
+		cert, err := tls.LoadX509KeyPair(testdata("cert.pem"), testdata("key.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		opts = append(opts, grpc.Creds(credentials.NewServerTLSFromCert(&cert)))
+	}
+	return opts
+}
+
+func roots(t *testing.T) *x509.CertPool {
+	t.Helper()
+	pem, err := os.ReadFile(testdata("cert.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		t.Fatal("cert.pem holds no certificate")
+	}
+	return pool
+}
+
+func testdata(name string) string { return filepath.Join("testdata", name) }
