@@ -1,9 +1,7 @@
 package grpcpipe
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
@@ -13,7 +11,6 @@ import (
 	_ "google.golang.org/grpc/health"        // the client side of health checking, asked for in a service config
 
 	"github.com/grpcpipe/grpcpipe/internal/pipelist"
-	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
 const (
@@ -28,11 +25,10 @@ const (
 	// ioBuffer takes four of grpc's 16 KiB frames per system call. More was
 	// measured to give nothing, and each connection that is writing has one.
 	ioBuffer = 64 << 10
+	// connectTimeout is the time from the beginning of a dial to the peer's
+	// SETTINGS.
+	connectTimeout = 5 * time.Second
 )
-
-// connectTimeout is the time from the beginning of a dial to the peer's
-// SETTINGS. A variable for the tests.
-var connectTimeout = 5 * time.Second
 
 // NewClient returns a channel to the server behind a pipe. It does no I/O: the
 // channel connects at the first call, or at Connect. The caller must Close it.
@@ -126,12 +122,10 @@ func newPipeClient(t target, list pipelist.Lister, opts []grpc.DialOption) (*grp
 
 // pipeOptions are the options of every channel over pipes, but for credentials.
 func pipeOptions(t target, list pipelist.Lister) []grpc.DialOption {
-	missing := newAbsences()
+	b := newBuilder(t, list)
 	return []grpc.DialOption{
-		grpc.WithResolvers(&builder{target: t, list: list, missing: missing}),
-		grpc.WithContextDialer(func(ctx context.Context, path string) (net.Conn, error) {
-			return dial(ctx, path, t.tls, missing)
-		}),
+		grpc.WithResolvers(b),
+		grpc.WithContextDialer(b.dial),
 		grpc.WithNoProxy(),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{
@@ -147,16 +141,4 @@ func pipeOptions(t target, list pipelist.Lister) []grpc.DialOption {
 		grpc.WithReadBufferSize(ioBuffer),
 		grpc.WithWriteBufferSize(ioBuffer),
 	}
-}
-
-// dial opens the pipe and notes whether it was missing.
-func dial(ctx context.Context, path string, tls bool, missing *absences) (net.Conn, error) {
-	done := missing.dialing(path)
-	var d namedpipe.Dialer
-	c, err := d.Dial(ctx, path)
-	done(err)
-	if err != nil {
-		return nil, err
-	}
-	return newClientConn(ctx, c, tls), nil
 }

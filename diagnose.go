@@ -107,7 +107,7 @@ func closedEarly(speaks int32) string {
 	if speaks == speaksTLS {
 		return "the server closed the connection before it answered the TLS handshake: it may speak no TLS, be shutting down, or refuse this client; see its log"
 	}
-	return "the server closed the connection before it sent its HTTP/2 settings: it may be shutting down, want TLS, refuse this client, or be no gRPC server; see its log"
+	return "the server closed the connection before it sent its HTTP/2 settings: it may want TLS (add credentials.NewTLS(...)), be shutting down, refuse this client, or be no gRPC server; see its log"
 }
 
 // keptSilent explains a server from which nothing, or too little, came in time.
@@ -133,13 +133,20 @@ func isPrefix(b []byte, s string) bool {
 	return len(b) <= len(s) && string(b) == s[:len(b)]
 }
 
-// quote shows the first bytes of a server: short, and safe to print.
+// quote shows the first bytes of a server: short, safe to print, and without the
+// double quotes and backslashes that grpc would escape in its own text.
 func quote(b []byte) string {
 	line, _, cut := bytes.Cut(b, []byte("\r\n"))
+	more := ""
 	if len(b) == maxFirst && !cut {
-		return fmt.Sprintf("%+q...", line)
+		more = "..."
 	}
-	return fmt.Sprintf("%+q", line)
+	for _, c := range line {
+		if c < ' ' || c > '~' || c == '\\' || c == '"' || c == '\'' {
+			return fmt.Sprintf("%x%s", b, more) + " in hexadecimal"
+		}
+	}
+	return "'" + string(line) + "'" + more
 }
 
 // pipeError is an error in the form of package namedpipe's.

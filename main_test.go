@@ -243,3 +243,14 @@ func strange(t testing.TB, name string, do func(net.Conn)) {
 	}()
 	t.Cleanup(func() { lis.Close(); <-done })
 }
+
+// dialRaw connects without gRPC. The connection is closed with the test.
+func dialRaw(t testing.TB, name string) *namedpipe.Conn {
+	t.Helper()
+	c, err := namedpipe.Dial(testContext(t), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}

@@ -1,25 +1,35 @@
 package grpcpipe
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/resolver"
 
 	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
 // listInterval is how often a pattern's pipes are listed: servers that come and
 // go must be noticed within a second.
 const listInterval = 250 * time.Millisecond
 
-// A builder makes the resolvers of one channel, one after the other: grpc closes
-// the resolver when the channel becomes idle.
+// A builder makes the resolvers of one channel, one after the other, for grpc
+// closes the resolver when the channel becomes idle. It also has the channel's
+// dialer.
 type builder struct {
 	target  target
 	list    pipelist.Lister
 	missing *absences
+	none    atomic.Pointer[error] // why there is no pipe for the pattern
+}
+
+func newBuilder(t target, list pipelist.Lister) *builder {
+	return &builder{target: t, list: list, missing: newAbsences()}
 }
 
 var _ resolver.AuthorityOverrider = (*builder)(nil)
@@ -34,16 +44,43 @@ func (*builder) Scheme() string { return scheme }
 // Build has no use for grpc's idea of the target: the builder has its own.
 func (b *builder) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
 	r := &pipeResolver{
-		cc: cc, pattern: b.target.pattern, paths: b.target.paths, list: b.list, missing: b.missing,
+		builder: b, cc: cc, paths: b.target.paths,
 		tries: map[string]uint64{},
 		stop:  make(chan struct{}),
 		done:  make(chan struct{}),
 	}
-	if r.pattern == "" {
+	if b.target.pattern == "" {
 		r.publish()
 	}
 	go r.run()
 	return r, nil
+}
+
+// nowhere is the address that stands for no address at all. Dialling it fails
+// with the reason. An empty list would do for grpc, but then each load balancing
+// policy has words of its own, round_robin's being "no children to pick from".
+const nowhere = scheme + ":"
+
+// dial opens the pipe and notes whether it was missing.
+func (b *builder) dial(ctx context.Context, path string) (net.Conn, error) {
+	if path == nowhere {
+		if why := b.none.Load(); why != nil {
+			return nil, *why
+		}
+		return nil, b.nothingFits()
+	}
+	done := b.missing.dialing(path)
+	var d namedpipe.Dialer
+	c, err := d.Dial(ctx, path)
+	done(err)
+	if err != nil {
+		return nil, err
+	}
+	return newClientConn(ctx, c, b.target.tls), nil
+}
+
+func (b *builder) nothingFits() error {
+	return fmt.Errorf("no pipe fits npipe:%s: start a server, or check the pattern", b.target.pattern)
 }
 
 // A pipeResolver tells grpc which pipes there are. For fixed names that is said
@@ -57,18 +94,15 @@ func (b *builder) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.Bu
 // would end the process now and then with "concurrent map iteration and map
 // write" (grpc 1.85.0, clientconn.go).
 type pipeResolver struct {
-	cc      resolver.ClientConn
-	pattern string
-	list    pipelist.Lister
-	missing *absences
-	stop    chan struct{} // closed by Close
-	done    chan struct{} // closed when run has ended
+	*builder
+	cc   resolver.ClientConn
+	stop chan struct{} // closed by Close
+	done chan struct{} // closed when run has ended
 
 	// Of Build, then of run.
 	paths  []string
 	tries  map[string]uint64 // a number for each path that was found again
 	listed bool              // a list was published
-	last   error             // the error reported last
 }
 
 // tryKey is the key of the number in an address's attributes.
@@ -96,7 +130,7 @@ func (r *pipeResolver) run() {
 		case <-r.missing.wake:
 		}
 		now := time.Now()
-		if r.pattern != "" && !now.Before(nextList) {
+		if r.target.pattern != "" && !now.Before(nextList) {
 			r.relist()
 			nextList = now.Add(listInterval)
 		}
@@ -104,7 +138,7 @@ func (r *pipeResolver) run() {
 		if r.retry(back) {
 			r.publish()
 		}
-		if until := time.Until(nextList); r.pattern != "" && (wait == 0 || until < wait) {
+		if until := time.Until(nextList); r.target.pattern != "" && (wait == 0 || until < wait) {
 			wait = max(until, time.Millisecond)
 		}
 		timer.Stop()
@@ -128,17 +162,22 @@ func (r *pipeResolver) retry(back []string) (changed bool) {
 
 // relist looks for the pipes that fit the pattern and tells grpc what changed.
 func (r *pipeResolver) relist() {
-	entries, err := r.list.List(r.pattern)
-	if err != nil {
-		r.report(fmt.Errorf("npipe:%s: can't list the pipes: %w", r.pattern, err))
-		return
+	entries, err := r.list.List(r.target.pattern)
+	if err != nil && len(r.paths) > 0 {
+		return // a passing fault, perhaps: what was found goes on
 	}
 	paths := make([]string, 0, len(entries))
 	for _, e := range entries {
 		paths = append(paths, e.Path)
 	}
 	slices.Sort(paths) // so that the same pipes are the same list
-	if r.listed && r.last == nil && slices.Equal(paths, r.paths) {
+	if err != nil {
+		err = fmt.Errorf("npipe:%s: can't list the pipes: %w", r.target.pattern, err)
+	} else {
+		err = r.nothingFits()
+	}
+	r.none.Store(&err)
+	if r.listed && slices.Equal(paths, r.paths) {
 		return
 	}
 	for path := range r.tries {
@@ -146,27 +185,8 @@ func (r *pipeResolver) relist() {
 			delete(r.tries, path)
 		}
 	}
-	changed := !r.listed || !slices.Equal(paths, r.paths)
 	r.paths, r.listed = paths, true
-	if len(paths) > 0 {
-		r.last = nil
-		r.publish()
-		return
-	}
-	if changed {
-		r.publish() // drops the connections to pipes that are gone
-	}
-	r.report(fmt.Errorf("no pipe fits npipe:%s: start a server, or check the pattern", r.pattern))
-}
-
-// report tells grpc an error, once: calls that don't wait for a server fail with
-// its text.
-func (r *pipeResolver) report(err error) {
-	if r.last != nil && r.last.Error() == err.Error() {
-		return
-	}
-	r.last = err
-	r.cc.ReportError(err)
+	r.publish()
 }
 
 // publish tells grpc the addresses.
@@ -179,7 +199,10 @@ func (r *pipeResolver) publish() {
 		}
 		addrs = append(addrs, addr)
 	}
-	// An error means that grpc can't use the list, such as an empty one. There
-	// is nothing to do here that isn't done anyway.
+	if len(addrs) == 0 {
+		addrs = append(addrs, resolver.Address{Addr: nowhere})
+	}
+	// An error means that the channel's policy can't use the list. There is
+	// nothing to do here that isn't done anyway.
 	_ = r.cc.UpdateState(resolver.State{Addresses: addrs})
 }

@@ -1,0 +1,233 @@
+package grpcpipe_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe"
+)
+
+// quickly makes a silent server be given up on after half a second.
+var quickly = grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 500 * time.Millisecond})
+
+// tlsPair returns credentials for a server named localhost and for its client.
+func tlsPair(t testing.TB) (server, client credentials.TransportCredentials) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(cert)
+	return credentials.NewServerTLSFromCert(&tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}),
+		credentials.NewClientTLSFromCert(roots, "")
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	name := pipeName(t)
+	server, creds := tlsPair(t)
+	serve(t, name, grpc.Creds(server))
+	for _, target := range []string{"https://pipe:/" + name, "npipe:" + name, name} {
+		cc := client(t, target, grpc.WithTransportCredentials(creds))
+		if reply := mustCall(testContext(t), t, cc); reply.Username != "localhost" {
+			t.Errorf("%s: the authority is %q", target, reply.Username)
+		}
+	}
+}
+
+// The faults of a peer must be told to whoever made the call, whether the call
+// waits for a server or not.
+func TestStrangePeers(t *testing.T) {
+	t.Parallel()
+	serverTLS, clientTLS := tlsPair(t)
+	withTLS := grpc.WithTransportCredentials(clientTLS)
+	send := func(s string) func(net.Conn) {
+		return func(c net.Conn) {
+			io.ReadFull(c, make([]byte, 10))
+			io.WriteString(c, s)
+			io.Copy(io.Discard, c)
+		}
+	}
+	for _, tt := range []struct {
+		what  string
+		serve func(net.Conn)
+		opts  []grpc.DialOption
+		want  []string
+	}{
+		{"silent", func(c net.Conn) { io.Copy(io.Discard, c) }, []grpc.DialOption{quickly}, []string{"accepted the connection but sent nothing in 500ms", "overloaded"}},
+		{"silent to TLS", func(c net.Conn) { io.Copy(io.Discard, c) }, []grpc.DialOption{quickly, withTLS}, []string{"sent nothing in 500ms", "with TLS"}},
+		{"three bytes", send("\x00\x00\x06"), []grpc.DialOption{quickly}, []string{`sent only 000006 in hexadecimal in 500ms`}},
+		{"closes", func(c net.Conn) { io.ReadFull(c, make([]byte, 24)); c.Close() }, nil, []string{"closed the connection before"}},
+		{"closes on TLS", func(c net.Conn) { io.ReadFull(c, make([]byte, 24)); c.Close() }, []grpc.DialOption{withTLS}, []string{"before it answered the TLS handshake"}},
+		{"rubbish", send("220 mail ready\r\nmore"), nil, []string{"first bytes are '220 mail ready'", "check the pipe's name"}},
+		{"HTTP/1.1", send("HTTP/1.1 400 Bad Request\r\n\r\n"), nil, []string{"HTTP/1.1, not HTTP/2", "Bad Requ"}},
+		{"Kestrel's default", send("\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0d"), nil,
+			[]string{"HTTP_1_1_REQUIRED", "listenOptions.Protocols = HttpProtocols.Http2"}},
+		{"TLS alert", send("\x15\x03\x01\x00\x02\x02\x46"), nil, []string{"the server speaks TLS", "credentials.NewTLS"}},
+		{"plaintext to TLS", send("\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"), []grpc.DialOption{withTLS}, []string{"leave the TLS credentials out"}},
+		{"rubbish to TLS", send("what do you want of me?"), []grpc.DialOption{withTLS}, []string{"this client speaks TLS and the server doesn't"}},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			t.Parallel()
+			name := pipeName(t)
+			strange(t, name, tt.serve)
+			tellsBoth(t, client(t, name, tt.opts...), append(tt.want, pathOf(t, name))...)
+		})
+	}
+	t.Run("TLS server", func(t *testing.T) {
+		t.Parallel()
+		name := pipeName(t)
+		strange(t, name, func(c net.Conn) {
+			s, _, err := serverTLS.ServerHandshake(c)
+			if err == nil {
+				s.Close()
+			}
+		})
+		// Go's TLS just hangs up on what isn't TLS.
+		tellsBoth(t, client(t, name), "it may want TLS", "credentials.NewTLS", pathOf(t, name))
+	})
+}
+
+// tellsBoth checks the error of a call that fails fast and of one that waits.
+func tellsBoth(t *testing.T, cc *grpc.ClientConn, want ...string) {
+	t.Helper()
+	_, err := call(testContext(t), cc)
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("code %v", status.Code(err))
+	}
+	wantText(t, err, want...)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, err = call(ctx, cc, grpc.WaitForReady(true))
+	if status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("waiting: code %v", status.Code(err))
+	}
+	wantText(t, err, want...)
+}
+
+func TestSilentServerIsGivenUpAfterFiveSeconds(t *testing.T) {
+	t.Parallel()
+	name := pipeName(t)
+	strange(t, name, func(c net.Conn) { io.Copy(io.Discard, c) })
+	start := time.Now()
+	_, err := call(testContext(t), client(t, name))
+	wantText(t, err, "sent nothing in 5s", pathOf(t, name))
+	if d := time.Since(start); d < 4900*time.Millisecond || d > 6*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}
+
+func TestHTTP1Server(t *testing.T) {
+	t.Parallel()
+	name := pipeName(t)
+	lis := listen(t, name)
+	srv := &http.Server{Handler: http.NotFoundHandler()}
+	done := make(chan struct{})
+	go func() { defer close(done); srv.Serve(lis) }()
+	t.Cleanup(func() { srv.Close(); <-done })
+	tellsBoth(t, client(t, name), pathOf(t, name), "HTTP/1.1, not HTTP/2")
+}
+
+func TestHTTPSNeedsTLS(t *testing.T) {
+	t.Parallel()
+	name := pipeName(t)
+	got := make(chan []byte, 64)
+	strange(t, name, func(c net.Conn) {
+		b, _ := io.ReadAll(c)
+		got <- b
+	})
+	_, err := grpcpipe.NewClient("https://pipe:/" + name)
+	wantText(t, err, "https needs TLS credentials", "credentials.NewTLS", "https://pipe:/"+name)
+
+	cc := client(t, "https://pipe:/"+name, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	_, err = call(testContext(t), cc)
+	wantText(t, err, "nothing was sent", "credentials.NewTLS", pathOf(t, name))
+	if b := <-got; len(b) > 0 {
+		t.Errorf("%q was sent in plaintext", b)
+	}
+}
+
+func TestServerCutsSilentClient(t *testing.T) {
+	t.Parallel()
+	name := pipeName(t)
+	s := serve(t, name, grpc.ConnectionTimeout(300*time.Millisecond))
+	c := dialRaw(t, name)
+	start := time.Now()
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(start); d < 200*time.Millisecond || d > 5*time.Second {
+		t.Errorf("it took %v", d)
+	}
+	mustCall(testContext(t), t, client(t, name))
+	if s.lis.Stats().Accepted != 2 {
+		t.Errorf("%+v", s.lis.Stats())
+	}
+}
+
+func TestStatesAsTheServerDiesAndReturns(t *testing.T) {
+	t.Parallel()
+	ctx, name := testContext(t), pipeName(t)
+	cc := client(t, name)
+	if got := cc.GetState(); got != connectivity.Idle {
+		t.Errorf("a new channel is %v", got)
+	}
+	cc.Connect()
+	waitState(ctx, t, cc, connectivity.TransientFailure)
+	s := serve(t, name)
+	waitState(ctx, t, cc, connectivity.Ready)
+	s.stop()
+	waitState(ctx, t, cc, connectivity.Idle)
+	_, err := call(ctx, cc)
+	wantText(t, err, "no such pipe")
+	waitState(ctx, t, cc, connectivity.TransientFailure)
+	serve(t, name)
+	waitState(ctx, t, cc, connectivity.Ready)
+	mustCall(ctx, t, cc)
+	cc.Close()
+	if got := cc.GetState(); got != connectivity.Shutdown {
+		t.Errorf("a closed channel is %v", got)
+	}
+}
+
+func TestEnvironmentProxyIsIgnored(t *testing.T) {
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+	t.Setenv("NO_PROXY", "")
+	name := pipeName(t)
+	serve(t, name)
+	if reply := mustCall(testContext(t), t, client(t, name)); !strings.HasPrefix(reply.ServerId, name) {
+		t.Error(reply)
+	}
+}
