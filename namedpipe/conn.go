@@ -50,7 +50,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 // Close closes the connection. Pending calls return net.ErrClosed, as does
 // every later one, Close included.
 func (c *Conn) Close() error {
-	if c.open != nil && c.closed.CompareAndSwap(false, true) {
+	if c.closed.CompareAndSwap(false, true) && c.open != nil {
 		c.open.Add(-1)
 	}
 	if err := c.conn.Close(); err != nil {

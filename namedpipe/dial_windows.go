@@ -47,12 +47,11 @@ func explainOpen(err error) error {
 }
 
 // explainCreate says what an error from the making of an instance means.
-func explainCreate(path string, err error) error {
+func explainCreate(err error) error {
 	switch err {
-	case windows.STATUS_ACCESS_DENIED, windows.STATUS_OBJECT_NAME_COLLISION, windows.STATUS_INSTANCE_NOT_AVAILABLE, windows.STATUS_PIPE_NOT_AVAILABLE:
-		if nameExists(path) {
-			return explainAs(errNameTaken, err, "another server is listening on this name, or clients of one that has gone still hold it", "stop it, or choose another name")
-		}
+	case windows.STATUS_OBJECT_NAME_COLLISION, windows.STATUS_INSTANCE_NOT_AVAILABLE, windows.STATUS_PIPE_NOT_AVAILABLE:
+		return explainAs(errNameTaken, err, "another server is listening on this name, or clients of one that has gone still hold it", "stop it, or choose another name")
+	case windows.STATUS_ACCESS_DENIED:
 		return explainAs(fs.ErrPermission, err, "access denied: this user may not make a pipe of this name", `names under ProtectedPrefix\Administrators\ are for administrators only`)
 	case windows.STATUS_OBJECT_NAME_INVALID, windows.STATUS_OBJECT_PATH_INVALID:
 		return explainAs(fs.ErrInvalid, err, "Windows doesn't take this name", "choose another name")

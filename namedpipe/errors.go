@@ -85,6 +85,8 @@ func (c *Conn) ioError(op string, err error) error {
 	}
 	err = bare(err)
 	switch {
+	case (op == "set" || op == "raw-control") && c.closed.Load():
+		err = net.ErrClosed // package os has an error of its own for these
 	case op == "read" && isPeerGone(err):
 		return io.EOF
 	case op == "write" && isPeerGone(err):

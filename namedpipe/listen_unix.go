@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
 
 package namedpipe
 
@@ -7,8 +7,11 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -42,7 +45,6 @@ func (l *Listener) start(cfg ListenConfig) error {
 	if err != nil {
 		return explainBind(path, err)
 	}
-	ln.SetUnlinkOnClose(false) // close removes only a file that is still ours
 	file, err := os.Lstat(path)
 	if err != nil {
 		ln.Close()
@@ -141,7 +143,7 @@ func (l *listener) watch() {
 		case err == nil && os.SameFile(file, l.file):
 			strange = 0
 		case err == nil || errors.Is(err, fs.ErrNotExist):
-			strange++ // another process that looks for a dead socket moves it for an instant
+			strange++ // looked at twice before anything is said
 		}
 	}
 	l.mu.Lock()
@@ -156,46 +158,74 @@ func (l *listener) watch() {
 	l.ln.Close() // unblocks accept
 }
 
-// bindSocket makes the socket at path, listening and of mode 0600.
+// bindSocket makes the socket at path, listening and of mode 0600 from the
+// first moment that anybody can see it there. A socket that is bound but does
+// not listen yet can't be told from a dead one, so it is made under another
+// name first. And it gets its path by a link, since a link, unlike a rename,
+// fails if another server has taken the path meanwhile.
 func bindSocket(path string) (*net.UnixListener, error) {
+	make := bindByMode
 	if bindsPrivately {
-		return bindPrivately(path)
+		make = bindInFolder
 	}
-	// Linux gives the file of a bound socket the mode of the socket itself, so
-	// the mode is right before anybody can see the file, and the umask, which
-	// belongs to the whole process, stays as it is.
-	return listenUnix(path, func(fd int) error { return syscall.Fchmod(fd, 0o600) })
-}
-
-// bindPrivately makes the socket in a folder that only this user can enter,
-// sets its mode there and moves it to its path: systems other than Linux take
-// the mode of a socket's file from the umask alone.
-func bindPrivately(path string) (*net.UnixListener, error) {
-	dir, err := os.MkdirTemp(parent(path), ".np")
+	ln, inside, err := make(path)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	inside := dir + "/s"
-	if len(inside) > maxSocketPath() {
-		return nil, syscall.ENAMETOOLONG
+	ln.SetUnlinkOnClose(false) // close removes only a file that is still ours
+	err = os.Link(inside, path)
+	os.Remove(inside)
+	if bindsPrivately {
+		os.Remove(filepath.Dir(inside))
 	}
-	ln, err := listenUnix(inside, nil)
 	if err != nil {
-		return nil, err
-	}
-	ln.SetUnlinkOnClose(false)
-	if err := os.Chmod(inside, 0o600); err != nil {
-		ln.Close()
-		return nil, err
-	}
-	// A link, unlike a rename, fails if another process took the path after it
-	// was found free.
-	if err := os.Link(inside, path); err != nil {
 		ln.Close()
 		return nil, err
 	}
 	return ln, nil
+}
+
+// bindByMode makes the socket in path's own folder. Linux gives the file of a
+// bound socket the mode of the socket itself; so the umask, which belongs to
+// the whole process, stays as it is.
+func bindByMode(path string) (_ *net.UnixListener, inside string, _ error) {
+	// The name is what the system's tools show for the socket.
+	inside = filepath.Join(parent(path), ".np"+strconv.FormatUint(uint64(rand.Uint32()), 36)+"-"+filepath.Base(path))
+	if over := len(inside) - maxSocketPath(); over > 0 {
+		inside = inside[:len(inside)-over]
+		if filepath.Dir(inside) != parent(path) {
+			return nil, "", syscall.ENAMETOOLONG
+		}
+	}
+	ln, err := listenUnix(inside, func(fd int) error { return syscall.Fchmod(fd, 0o600) })
+	return ln, inside, err
+}
+
+// bindInFolder makes the socket in a folder that only this user can enter and
+// sets its mode there: systems other than Linux take it from the umask alone.
+func bindInFolder(path string) (_ *net.UnixListener, inside string, err error) {
+	dir, err := os.MkdirTemp(parent(path), ".np")
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(dir)
+		}
+	}()
+	inside = dir + "/s"
+	if len(inside) > maxSocketPath() {
+		return nil, "", syscall.ENAMETOOLONG
+	}
+	ln, err := listenUnix(inside, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	if err = os.Chmod(inside, 0o600); err != nil {
+		ln.Close()
+		return nil, "", err
+	}
+	return ln, inside, nil
 }
 
 func listenUnix(path string, control func(fd int) error) (*net.UnixListener, error) {

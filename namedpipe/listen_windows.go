@@ -55,19 +55,36 @@ func (l *Listener) start(cfg ListenConfig) error {
 			w.instances = append(w.instances, in)
 			// The first one claims the name: with FILE_CREATE a name that
 			// exists, under whatever descriptor, is refused.
-			disposition := uint32(windows.FILE_OPEN)
 			if i == 0 {
-				disposition = windows.FILE_CREATE
+				err = w.claim(in)
+			} else {
+				err = w.arm(in, windows.FILE_OPEN)
 			}
-			err = w.arm(in, disposition)
 		}
 		if err != nil {
 			w.shutdown()
-			return explainCreate(l.addr.path, err)
+			return explainCreate(err)
 		}
 	}
 	go w.serve()
 	return nil
+}
+
+// claim makes the first instance. Access is denied both for a name that is
+// taken and for one that this user may not make; which it was shows only
+// afterwards, when the name may have become free. Then it tries again.
+func (l *listener) claim(in *instance) error {
+	for try := 0; ; try++ {
+		err := l.arm(in, windows.FILE_CREATE)
+		switch {
+		case err != windows.STATUS_ACCESS_DENIED:
+			return err
+		case nameExists(l.addr.path):
+			return windows.STATUS_OBJECT_NAME_COLLISION
+		case try == 3:
+			return err
+		}
+	}
 }
 
 func (l *listener) accept() (conn, error) {

@@ -20,9 +20,11 @@ import (
 
 // kinds are the ways to make a connection that nettest is run on.
 var kinds = map[string]nettest.MakePipe{
-	"Pipe":      func() (c1, c2 net.Conn, stop func(), err error) { return makePipe(namedpipe.ListenConfig{}) },
-	"SmallPipe": func() (c1, c2 net.Conn, stop func(), err error) { return makePipe(namedpipe.ListenConfig{BufferSize: 1, Instances: 1}) },
-	"TLS":       makeTLS,
+	"Pipe": func() (c1, c2 net.Conn, stop func(), err error) { return makePipe(namedpipe.ListenConfig{}) },
+	"SmallPipe": func() (c1, c2 net.Conn, stop func(), err error) {
+		return makePipe(namedpipe.ListenConfig{BufferSize: 1, Instances: 1})
+	},
+	"TLS": makeTLS,
 }
 
 // fitForTLS leaves out the cases that go on after a write has timed out:

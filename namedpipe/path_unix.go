@@ -1,16 +1,15 @@
-//go:build unix
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
 
 package namedpipe
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 )
 
@@ -20,6 +19,10 @@ func parent(path string) string { return filepath.Dir(path) }
 // user's that nobody listens on. Anything else that is there is an error, each
 // kind its own.
 func clearPath(path string) error {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	defer lockFolder(path)()
 	file, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -66,27 +69,38 @@ func probe(path string) (dead bool, err error) {
 	return false, explainAs(syscall.EADDRINUSE, bare(err), "can't find out whether another server is listening on this name", "choose another name")
 }
 
-// removeSame removes the file at path if it is the given one. Looking and
-// removing are two steps, and another process may put its live socket there in
-// between, so the file is moved aside first, looked at, and put back if it is
-// another's.
+// removeSame removes the file at path if it is the given one.
 func removeSame(path string, file fs.FileInfo) error {
-	if now, err := os.Lstat(path); err != nil {
+	now, err := os.Lstat(path)
+	if err != nil {
 		return err
-	} else if !os.SameFile(now, file) {
+	}
+	if !os.SameFile(now, file) {
 		return explain(syscall.EADDRINUSE, "another process has just taken this name", "choose another name")
 	}
-	aside := filepath.Join(parent(path), ".np"+strconv.FormatUint(rand.Uint64(), 36))
-	if err := os.Rename(path, aside); err != nil {
+	if err := os.Remove(path); err != nil {
 		return explain(bare(err), "can't remove the dead socket", "check the rights on its folder")
 	}
-	defer os.Remove(aside)
-	if now, err := os.Lstat(aside); err == nil && !os.SameFile(now, file) {
-		// A link fails if yet another socket is there by now; that one stays.
-		os.Link(aside, path)
-		return explain(syscall.EADDRINUSE, "another process has just taken this name", "choose another name")
-	}
 	return nil
+}
+
+// lockFolder keeps other listeners from removing dead sockets in the folder of
+// path until unlock is called: finding a socket dead and removing it are two
+// steps, and what is at the path in the second may be another's live socket.
+// The lock is advisory and anybody may hold it who can read the folder, so it
+// is waited for only so long; without it the race is merely unlikely.
+func lockFolder(path string) (unlock func()) {
+	dir, err := os.Open(parent(path))
+	if err != nil {
+		return func() {}
+	}
+	for try := 0; try < 40; try++ {
+		if syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			break
+		}
+		sleep(context.Background(), try)
+	}
+	return func() { dir.Close() }
 }
 
 func ownerOf(file fs.FileInfo) int {

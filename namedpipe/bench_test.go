@@ -1,0 +1,97 @@
+package namedpipe_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// ends are the connections that the benchmarks compare: a pipe, and what a
+// program without this package would use.
+func ends(b *testing.B, kind string) (server, client net.Conn) {
+	b.Helper()
+	if kind == "pipe" {
+		s, c := pair(b)
+		return s, c
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	client, err = net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	server, err = l.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { client.Close(); server.Close() })
+	return server, client
+}
+
+func BenchmarkPingPong(b *testing.B) {
+	for _, kind := range []string{"pipe", "tcp"} {
+		for _, size := range []int{64, 4 << 10, 64 << 10} {
+			b.Run(fmt.Sprintf("%s/%d", kind, size), func(b *testing.B) {
+				s, c := ends(b, kind)
+				go io.Copy(struct{ io.Writer }{s}, struct{ io.Reader }{s})
+				buf := make([]byte, size)
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := c.Write(buf); err != nil {
+						b.Fatal(err)
+					}
+					if _, err := io.ReadFull(c, buf); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkOneWay(b *testing.B) {
+	for _, kind := range []string{"pipe", "tcp"} {
+		for _, size := range []int{4 << 10, 64 << 10, 1 << 20} {
+			b.Run(fmt.Sprintf("%s/%d", kind, size), func(b *testing.B) {
+				s, c := ends(b, kind)
+				go io.Copy(io.Discard, struct{ io.Reader }{s})
+				buf := make([]byte, size)
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := c.Write(buf); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkDial(b *testing.B) {
+	l := listen(b, freshName(b), namedpipe.ListenConfig{})
+	go func() {
+		for {
+			s, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s.Close()
+		}
+	}()
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := namedpipe.Dial(b.Context(), l.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Close()
+	}
+}
