@@ -27,6 +27,7 @@ type system struct {
 	dir     string
 	changed time.Time // of the folder, when entries were read; zero if that can't be trusted
 	entries []Entry
+	n       int // how often a folder was read
 }
 
 func newSystem() Lister { return &system{} }
@@ -57,6 +58,7 @@ func (s *system) all() ([]Entry, error) {
 	if dir == s.dir && !s.changed.IsZero() && info.ModTime().Equal(s.changed) {
 		return s.entries, nil
 	}
+	s.n++
 	start := time.Now()
 	entries, err := read(dir)
 	if err != nil {
@@ -67,6 +69,13 @@ func (s *system) all() ([]Entry, error) {
 		s.changed = info.ModTime()
 	}
 	return entries, nil
+}
+
+// reads is how often a folder was read.
+func (s *system) reads() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n
 }
 
 // read returns the pipes in a folder.

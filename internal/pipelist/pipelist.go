@@ -53,7 +53,7 @@ func match(pattern, name string, fold bool) bool {
 			pr, pw := utf8.DecodeRuneInString(pattern[p:])
 			nr, nw := utf8.DecodeRuneInString(name[n:])
 			same := pr == nr && pattern[p:p+pw] == name[n:n+nw]
-			if same || fold && strings.EqualFold(pattern[p:p+pw], name[n:n+nw]) {
+			if same || fold && pr != utf8.RuneError && strings.EqualFold(pattern[p:p+pw], name[n:n+nw]) {
 				p, n = p+pw, n+nw
 				continue
 			}
