@@ -1,0 +1,116 @@
+package interop_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+const (
+	restartUnary   = 200 // unary calls of the .NET client in flight at any moment
+	restartStreams = 20  // and server streams of 1 000 messages
+	// restartRest is how long each server serves before the next takes over.
+	restartRest = time.Second
+	// gracefulLimit bounds a GracefulStop, whose calls all end by themselves.
+	gracefulLimit = 20 * time.Second
+)
+
+// Go servers stop gracefully and hand the pipe on, one after the other, while
+// .NET clients keep 200 calls and 20 streams in flight. The first call that
+// fails ends the client with an error.
+func TestSoakGracefulStopUnderDotNetClients(t *testing.T) {
+	dotnetpeer.Program(t)
+	pipe := testproc.PipeName()
+	seconds := max(soak.N(40), 6)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(seconds)*time.Second*5/4+2*time.Minute)
+	defer cancel()
+
+	server := newServer(t, ctx, pipe)
+	secs := fmt.Sprint(seconds)
+	unary := dotnetpeer.StartBench(ctx, t, pipe, "--seconds", secs, "--concurrency", fmt.Sprint(restartUnary))
+	streams := dotnetpeer.StartBench(ctx, t, pipe, "--seconds", secs, "--concurrency", fmt.Sprint(restartStreams), "--stream")
+	type outcome struct {
+		name   string
+		result dotnetpeer.BenchResult
+		err    error
+	}
+	outcomes := make(chan outcome, 2)
+	for name, b := range map[string]dotnetpeer.Bench{"unary calls": unary, "streams": streams} {
+		go func() {
+			r, err := b.Result(ctx)
+			outcomes <- outcome{name, r, err}
+		}()
+	}
+
+	restarts, worst := 0, time.Duration(0)
+	var done []outcome
+	for len(done) < 2 {
+		select {
+		case o := <-outcomes:
+			done = append(done, o)
+			continue
+		case <-time.After(restartRest):
+		}
+		if len(done) > 0 {
+			continue // one bench is over: a restart would no longer meet both
+		}
+		start := time.Now()
+		stopGracefully(t, server)
+		server = newServer(t, ctx, pipe)
+		worst = max(worst, time.Since(start))
+		restarts++
+	}
+	calls := map[string]int{}
+	for _, o := range done {
+		if o.err != nil {
+			t.Errorf("%s: %v", o.name, o.err)
+		}
+		calls[o.name] = o.result.Calls
+	}
+	if restarts < 2 {
+		t.Errorf("only %d restarts in %d s", restarts, seconds)
+	}
+	soak.Report(t, fmt.Sprintf("GracefulStop under .NET clients, %d calls and %d streams in flight", restartUnary, restartStreams),
+		"no call lost, none cut",
+		fmt.Sprintf("%d restarts, %d calls, %d streams, longest hand-over %v", restarts, calls["unary calls"], calls["streams"], worst.Round(time.Millisecond)))
+}
+
+// newServer listens and serves. The server is stopped when the test ends.
+func newServer(t *testing.T, ctx context.Context, pipe string) *grpc.Server {
+	t.Helper()
+	lis, err := namedpipe.Listen(ctx, pipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := interoptest.NewServer(grpcpipe.ServerOptions()...)
+	t.Cleanup(s.Stop)
+	go s.Serve(lis) // ends with Stop or GracefulStop
+	return s
+}
+
+// stopGracefully waits for the end of GracefulStop.
+func stopGracefully(t *testing.T, s *grpc.Server) {
+	t.Helper()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.GracefulStop()
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(gracefulLimit):
+		s.Stop()
+		<-stopped
+		t.Errorf("GracefulStop was not done within %v", gracefulLimit)
+	}
+}
