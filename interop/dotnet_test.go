@@ -125,7 +125,7 @@ func runGoClient(t *testing.T, server string, v variant) {
 	// stops, which then takes all of the 30 s that it gives them.
 	if !slices.Contains(v.args, "--stream-listener") {
 		if err := peer.Stop(); err != nil {
-			t.Errorf("stopping the .NET server: %v", err)
+			t.Error(err)
 		}
 	}
 	all := len(interoptest.Cases()) - len(kestrelLeftOut)

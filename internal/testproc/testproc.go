@@ -108,40 +108,46 @@ func (p *Process) Stderr() string { return p.stderr.String() }
 // to standard output, and returns it. The end of the process or of ctx before
 // that is an error which holds what the process said.
 func (p *Process) WaitLine(ctx context.Context, prefix string) (string, error) {
-	for {
-		line, changed := p.stdout.line(prefix)
-		if line != "" {
-			return line, nil
-		}
-		select {
-		case <-changed:
-		case <-p.done:
-			if line, _ := p.stdout.line(prefix); line != "" {
-				return line, nil
+	var found string
+	err := p.wait(ctx, &p.stdout, prefix, func(said string) bool {
+		for line := range strings.Lines(said) {
+			if strings.HasSuffix(line, "\n") && strings.HasPrefix(line, prefix) {
+				found = strings.TrimRight(line, "\r\n")
+				return true
 			}
-			return "", fmt.Errorf("%s ended (%v) before it wrote %q; standard error: %s", p.cmd.Path, p.err, prefix, p.Stderr())
-		case <-ctx.Done():
-			return "", fmt.Errorf("%s did not write %q: %w; standard output: %s; standard error: %s", p.cmd.Path, prefix, ctx.Err(), p.Stdout(), p.Stderr())
 		}
-	}
+		return false
+	})
+	return found, err
+}
+
+// WaitStdout waits until enough says that standard output is complete; what
+// names it for the error.
+func (p *Process) WaitStdout(ctx context.Context, what string, enough func(said string) bool) error {
+	return p.wait(ctx, &p.stdout, what, enough)
 }
 
 // WaitStderr waits until the process has written text to standard error.
 func (p *Process) WaitStderr(ctx context.Context, text string) error {
+	return p.wait(ctx, &p.stderr, text, func(said string) bool { return strings.Contains(said, text) })
+}
+
+// wait waits until enough likes what o holds.
+func (p *Process) wait(ctx context.Context, o *output, what string, enough func(string) bool) error {
 	for {
-		said, changed := p.stderr.all()
-		if strings.Contains(said, text) {
+		said, changed := o.all()
+		if enough(said) {
 			return nil
 		}
 		select {
 		case <-changed:
 		case <-p.done:
-			if strings.Contains(p.Stderr(), text) {
+			if enough(o.String()) {
 				return nil
 			}
-			return fmt.Errorf("%s ended (%v) before it wrote %q; standard error: %s", p.cmd.Path, p.err, text, p.Stderr())
+			return fmt.Errorf("%s ended (%v) before it wrote %q; standard output: %s; standard error: %s", p.cmd.Path, p.err, what, p.Stdout(), p.Stderr())
 		case <-ctx.Done():
-			return fmt.Errorf("%s did not write %q: %w; standard error: %s", p.cmd.Path, text, ctx.Err(), p.Stderr())
+			return fmt.Errorf("%s did not write %q: %w; standard output: %s; standard error: %s", p.cmd.Path, what, ctx.Err(), p.Stdout(), p.Stderr())
 		}
 	}
 }
@@ -196,16 +202,4 @@ func (o *output) all() (string, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.String(), o.changed
-}
-
-// line returns the first complete line that begins with prefix, and a channel
-// that is closed when there is more to look at.
-func (o *output) line(prefix string) (string, <-chan struct{}) {
-	said, changed := o.all()
-	for line := range strings.Lines(said) {
-		if strings.HasSuffix(line, "\n") && strings.HasPrefix(line, prefix) {
-			return strings.TrimRight(line, "\r\n"), changed
-		}
-	}
-	return "", changed
 }

@@ -1,0 +1,5 @@
+//go:build !windows
+
+package dotnetpeer
+
+func underWine() bool { return false }
