@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -27,8 +28,12 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.AddCommand(demoCommands()...)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(stderr, "grpcpipe:", err)
+		if errors.As(err, new(failure)) {
+			return exitError
+		}
 		return exitUsage
 	}
 	return exitOK
