@@ -172,8 +172,9 @@ func TestStepsAgainstFaultyServers(t *testing.T) {
 
 func TestMeasureNoticesWrongGreetings(t *testing.T) {
 	conn := dialServer(t, &faulty{hello: func() (*greetpb.HelloReply, error) { return &greetpb.HelloReply{}, nil }})
-	if _, _, err := measure(t.Context(), conn, conn); err == nil {
-		t.Error("no error")
+	_, _, err := measure(t.Context(), conn, conn)
+	if err == nil || !strings.Contains(err.Error(), `want "Hello World"`) {
+		t.Errorf("got %v", err)
 	}
 }
 
