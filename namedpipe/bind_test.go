@@ -45,7 +45,7 @@ func TestBindSocket(t *testing.T) {
 	}
 	defer os.RemoveAll(dir)
 	path := dir + "/" + strings.Repeat("s", maxSocketPath()-len(dir)-1)
-	ln, err := bindSocket(path)
+	ln, err := bindSocket(path, &rule{gid: -1, mode: 0o600})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestBindSocket(t *testing.T) {
 	if dead, err := probe(path); dead || err != nil {
 		t.Errorf("nobody listens there: %v, %v", dead, err)
 	}
-	if _, err := bindSocket(path); !errors.Is(err, fs.ErrExist) {
+	if _, err := bindSocket(path, &rule{gid: -1, mode: 0o600}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a taken path: %v", err)
 	}
 	if left, _ := filepath.Glob(dir + "/.np*"); len(left) > 0 {

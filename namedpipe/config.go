@@ -37,7 +37,7 @@ func (lc ListenConfig) withDefaults() (ListenConfig, error) {
 	if lc.NameTakenTimeout == 0 {
 		lc.NameTakenTimeout = defaultNameTakenTimeout
 	}
-	return lc, nil
+	return lc, lc.Access.check()
 }
 
 func (lc *ListenConfig) listenName(ctx context.Context, name string) (*Listener, error) {
@@ -49,7 +49,7 @@ func (lc *ListenConfig) listenName(ctx context.Context, name string) (*Listener,
 	if err != nil {
 		return nil, opError("listen", addr, err)
 	}
-	l := &Listener{addr: addr}
+	l := &Listener{addr: addr, onlySelf: cfg.Access.onlySelf()}
 	giveUp := time.Now().Add(cfg.NameTakenTimeout)
 	for try := 0; ; try++ {
 		if err := ctx.Err(); err != nil {
@@ -83,7 +83,7 @@ func (d *Dialer) dialName(ctx context.Context, name string) (*Conn, error) {
 		}
 		c, err := d.open(ctx, addr)
 		if err == nil {
-			return &Conn{addr: addr, conn: c}, nil
+			return d.trusted(addr, c)
 		}
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return nil, opError("dial", addr, dialEnded(err, last))
@@ -96,6 +96,15 @@ func (d *Dialer) dialName(ctx context.Context, name string) (*Conn, error) {
 			return nil, opError("dial", addr, dialEnded(err, last))
 		}
 	}
+}
+
+// trusted hands out a fresh connection if its server may be trusted.
+func (d *Dialer) trusted(addr *Addr, c conn) (*Conn, error) {
+	if err := d.Server.verify(c, addr.path); err != nil {
+		c.Close()
+		return nil, opError("dial", addr, err)
+	}
+	return &Conn{addr: addr, conn: c, client: true}, nil
 }
 
 // dialEnded is the error of a Dial whose context ended: it matches the

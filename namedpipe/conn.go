@@ -19,6 +19,12 @@ type Conn struct {
 	conn   conn
 	open   *atomic.Int64 // the listener's count, nil at the client's end
 	closed atomic.Bool
+
+	client   bool // this is the end that dialled
+	onlySelf bool // the listener admits the current user alone
+	who      identified
+	token    clientToken
+	peeked   peekedByte
 }
 
 // Read reads up to len(p) bytes. When the other end has closed the connection
@@ -26,6 +32,9 @@ type Conn struct {
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
+	}
+	if n := c.peeked.take(p); n > 0 {
+		return n, nil
 	}
 	n, err := c.conn.Read(p)
 	if err != nil {
@@ -53,6 +62,7 @@ func (c *Conn) Close() error {
 	if c.closed.CompareAndSwap(false, true) && c.open != nil {
 		c.open.Add(-1)
 	}
+	c.token.close()
 	if err := c.conn.Close(); err != nil {
 		return c.ioError("close", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -39,10 +40,11 @@ var testCertificate = sync.OnceValue(func() tls.Certificate {
 })
 
 // helper starts this test binary again as another process that does one of the
-// things in runHelper. It has printed "ready" when helper returns.
-func helper(t *testing.T, what string, args ...string) *exec.Cmd {
+// things in runHelper. It has printed "ready" when helper returns; out is what it
+// prints after that.
+func helper(t *testing.T, what string, args ...string) (cmd *exec.Cmd, out io.Reader) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd = exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "NAMEDPIPE_TEST_HELPER="+what, "NAMEDPIPE_TEST_ARGS="+strings.Join(args, "|"))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -60,7 +62,7 @@ func helper(t *testing.T, what string, args ...string) *exec.Cmd {
 	if _, err := io.ReadFull(out, ready); err != nil {
 		t.Fatalf("the helper %q did not get ready: %v", what, err)
 	}
-	return cmd
+	return cmd, out
 }
 
 // runHelper is the body of a helper process.
@@ -79,6 +81,14 @@ func runHelper(what string) int {
 				return 1
 			}
 		}
+	case "hold": // opens so many connections, each with a byte each way
+		n, err := strconv.Atoi(args[1])
+		if err != nil {
+			return 2
+		}
+		fmt.Print("ready")
+		fmt.Print(hold(args[0], n))
+		return 0
 	case "dial":
 		_, err := namedpipe.Dial(context.Background(), args[0])
 		fmt.Printf("%v; permission: %v", err, errors.Is(err, fs.ErrPermission))
@@ -90,4 +100,25 @@ func runHelper(what string) int {
 	}
 	fmt.Fprintln(os.Stderr, "unknown helper", what)
 	return 2
+}
+
+func hold(name string, n int) string {
+	conns := make([]*namedpipe.Conn, n)
+	for i := range conns {
+		c, err := namedpipe.Dial(context.Background(), name)
+		if err != nil {
+			return fmt.Sprintf("connection %d: %v", i, err)
+		}
+		conns[i] = c
+		if _, err := c.Write([]byte{byte(i)}); err != nil {
+			return fmt.Sprintf("connection %d: %v", i, err)
+		}
+	}
+	for i, c := range conns {
+		b := make([]byte, 1)
+		if _, err := io.ReadFull(c, b); err != nil || b[0] != byte(i) {
+			return fmt.Sprintf("connection %d: %v, %v", i, b, err)
+		}
+	}
+	return "all answered"
 }

@@ -26,6 +26,7 @@ type listener struct {
 	ln   *net.UnixListener
 	path string
 	file fs.FileInfo // of the socket's file when it was made
+	rule rule
 	log  *slog.Logger
 	stat *counters
 	stop chan struct{} // closed by close
@@ -38,10 +39,14 @@ type listener struct {
 
 func (l *Listener) start(cfg ListenConfig) error {
 	path := l.addr.path
+	rule, err := cfg.Access.rule()
+	if err != nil {
+		return err
+	}
 	if err := clearPath(path); err != nil {
 		return err
 	}
-	ln, err := bindSocket(path)
+	ln, err := bindSocket(path, &rule)
 	if err != nil {
 		return explainBind(path, err)
 	}
@@ -51,7 +56,7 @@ func (l *Listener) start(cfg ListenConfig) error {
 		return explain(err, "the socket's file vanished while it was made", "try again")
 	}
 	l.l = listener{
-		ln: ln, path: path, file: file, log: cfg.log(), stat: &l.stat,
+		ln: ln, path: path, file: file, rule: rule, log: cfg.log(), stat: &l.stat,
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go l.l.watch()
@@ -62,7 +67,10 @@ func (l *listener) accept() (conn, error) {
 	for {
 		c, err := l.ln.AcceptUnix()
 		if err == nil {
-			return c, nil
+			if l.admits(c) {
+				return c, nil
+			}
+			continue
 		}
 		if why := l.why(); why != nil {
 			return nil, why
@@ -79,6 +87,25 @@ func (l *listener) accept() (conn, error) {
 		case <-l.stop:
 		}
 	}
+}
+
+// admits holds the client's credentials against the rule. A client that is not
+// let in is disconnected here, before anything of it is read.
+func (l *listener) admits(c *net.UnixConn) bool {
+	if !canAskPeer || l.rule.anyone && len(l.rule.denyUIDs)+len(l.rule.denyGIDs) == 0 {
+		return true
+	}
+	cred, err := credentialsOf(c)
+	if err == nil {
+		err = l.rule.admits(cred.uid, cred.groups)
+	}
+	if err == nil {
+		return true
+	}
+	c.Close()
+	l.stat.denied.Add(1)
+	l.log.Warn("namedpipe: a client was refused", "pipe", l.path, "uid", cred.uid, "process", cred.pid, "error", err)
+	return false
 }
 
 // why returns the reason for which accept can't go on, or nil.
@@ -158,12 +185,12 @@ func (l *listener) watch() {
 	l.ln.Close() // unblocks accept
 }
 
-// bindSocket makes the socket at path, listening and of mode 0600 from the
-// first moment that anybody can see it there. A socket that is bound but does
+// bindSocket makes the socket at path, listening and of the rule's mode and
+// group from the first moment that anybody can see it there. A socket that is bound but does
 // not listen yet can't be told from a dead one, so it is made under another
 // name first. And it gets its path by a link, since a link, unlike a rename,
 // fails if another server has taken the path meanwhile.
-func bindSocket(path string) (*net.UnixListener, error) {
+func bindSocket(path string, r *rule) (*net.UnixListener, error) {
 	make := bindByMode
 	if bindsPrivately {
 		make = bindInFolder
@@ -173,7 +200,9 @@ func bindSocket(path string) (*net.UnixListener, error) {
 		return nil, err
 	}
 	ln.SetUnlinkOnClose(false) // close removes only a file that is still ours
-	err = os.Link(inside, path)
+	if err = r.apply(inside); err == nil {
+		err = os.Link(inside, path)
+	}
 	os.Remove(inside)
 	if bindsPrivately {
 		os.Remove(filepath.Dir(inside))

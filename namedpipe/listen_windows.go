@@ -19,6 +19,7 @@ import (
 type listener struct {
 	addr       *Addr
 	sd         *windows.SECURITY_DESCRIPTOR
+	pipeType   uint32 // byte type, and whether remote clients are let in
 	bufferSize uint32
 	log        *slog.Logger
 	stat       *counters
@@ -35,8 +36,11 @@ type listener struct {
 }
 
 func (l *Listener) start(cfg ListenConfig) error {
-	sd, err := currentUserDescriptor()
+	sd, err := cfg.Access.securityDescriptor()
 	if err != nil {
+		if _, explained := err.(*problem); explained {
+			return err
+		}
 		return explain(err, "can't make the pipe's security descriptor", "")
 	}
 	stop, err := windows.CreateEvent(nil, 1, 0, nil)
@@ -44,8 +48,12 @@ func (l *Listener) start(cfg ListenConfig) error {
 		return explain(err, "can't make an event", "")
 	}
 	w := &l.l
+	pipeType := uint32(windows.FILE_PIPE_BYTE_STREAM_TYPE | windows.FILE_PIPE_REJECT_REMOTE_CLIENTS)
+	if cfg.Access.Remote {
+		pipeType = windows.FILE_PIPE_BYTE_STREAM_TYPE | windows.FILE_PIPE_ACCEPT_REMOTE_CLIENTS
+	}
 	*w = listener{
-		addr: l.addr, sd: sd, bufferSize: uint32(cfg.BufferSize), log: cfg.log(), stat: &l.stat,
+		addr: l.addr, sd: sd, pipeType: pipeType, bufferSize: uint32(cfg.BufferSize), log: cfg.log(), stat: &l.stat,
 		stop: stop, stopped: make(chan struct{}), done: make(chan struct{}),
 		ready: make(chan conn, cfg.Instances),
 	}
@@ -277,8 +285,8 @@ func (l *listener) shutdown() {
 	}
 }
 
-// create makes one pipe instance: byte mode, overlapped, for clients of this
-// machine only. NtCreateNamedPipeFile is used since CreateNamedPipe can't ask
+// create makes one pipe instance: byte mode, overlapped, and, unless Access says
+// otherwise, for clients of this machine only. NtCreateNamedPipeFile is used since CreateNamedPipe can't ask
 // for "this name must not exist" and "this name must exist".
 func (l *listener) create(disposition uint32) (windows.Handle, error) {
 	name, err := windows.NewNTUnicodeString(`\??\pipe\` + l.addr.path[len(pipePrefix):])
@@ -299,8 +307,7 @@ func (l *listener) create(disposition uint32) (windows.Handle, error) {
 	err = windows.NtCreateNamedPipeFile(&pipe,
 		windows.GENERIC_READ|windows.GENERIC_WRITE|windows.SYNCHRONIZE, oa, &iosb,
 		windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE, disposition, 0,
-		windows.FILE_PIPE_BYTE_STREAM_TYPE|windows.FILE_PIPE_REJECT_REMOTE_CLIENTS,
-		windows.FILE_PIPE_BYTE_STREAM_MODE, windows.FILE_PIPE_QUEUE_OPERATION,
+		l.pipeType, windows.FILE_PIPE_BYTE_STREAM_MODE, windows.FILE_PIPE_QUEUE_OPERATION,
 		0xFFFFFFFF, l.bufferSize, l.bufferSize, &timeout)
 	runtime.KeepAlive(oa)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -43,14 +44,17 @@ type ListenConfig struct {
 	// means 64 KiB. Elsewhere the system's socket buffers are used.
 	BufferSize int
 
+	// Access says who may connect. The zero value is the current user alone.
+	Access Access
+
 	// NameTakenTimeout bounds how long Listen goes on trying while the name is
 	// taken. On Windows the name of a server that died lives on until its last
 	// client has closed its end. 0 means 2 seconds; negative means that a taken
 	// name is an error at once. The context given to Listen bounds it as well.
 	NameTakenTimeout time.Duration
 
-	// Logger is told of what no caller sees: a client that left before it was
-	// accepted, an instance that could not be made, a socket that somebody
+	// Logger is told of what no caller sees: a client that was refused, with its
+	// user and process, or left before it was accepted, an instance that could not be made, a socket that somebody
 	// replaced. Nil means silence.
 	Logger *slog.Logger
 }
@@ -60,7 +64,7 @@ type ListenConfig struct {
 // A name that is taken is tried for NameTakenTimeout, then it is an error that
 // matches syscall.EADDRINUSE.
 //
-// Off Windows the socket can be used by the current user only (mode 0600) from
+// Off Windows the socket has its mode, 0600 unless Access says otherwise, from
 // its first moment. A live server's name is never taken over; a socket of the
 // current user that nobody listens on any more is removed first.
 func (lc *ListenConfig) Listen(ctx context.Context, name string) (*Listener, error) {
@@ -73,6 +77,11 @@ type Dialer struct {
 	// WaitForServer makes Dial wait, as long as the context lives, for a pipe
 	// that isn't there yet. Otherwise a missing pipe is an error at once.
 	WaitForServer bool
+
+	// Server says which servers to trust. The zero value trusts this user's own,
+	// the system's and the administrators'. Any other is refused before a byte
+	// is sent to it, with an error that matches fs.ErrPermission.
+	Server Trust
 
 	// ImpersonationLevel is how far the server may act as this process. The
 	// zero value is Identification. Off Windows it has no effect.
@@ -127,7 +136,7 @@ func (a *Addr) String() string {
 // Stats are counters of a [Listener], taken at one moment.
 type Stats struct {
 	Accepted uint64            // connections that Accept has returned
-	Refused  map[string]uint64 // connections that were cut before Accept returned them, by reason: "closed" (by Close), "gone" (the client left first)
+	Refused  map[string]uint64 // connections that were cut before Accept returned them, by reason: "access" (Access doesn't let the client in; on Windows the system refuses it unseen), "closed" (by Close), "gone" (the client left first)
 	Retries  uint64            // attempts to make an instance or to accept that failed and were made again
 	Waiting  int               // instances that wait for a client; off Windows 1 while the listener is open
 	Queued   int               // connections that wait for Accept; off Windows the kernel doesn't tell and it is 0
@@ -137,9 +146,10 @@ type Stats struct {
 // A Listener accepts connections on a pipe. Its methods may be called from any
 // goroutine at the same time. Close must be called to free the name.
 type Listener struct {
-	addr *Addr
-	l    listener
-	stat counters
+	addr     *Addr
+	l        listener
+	stat     counters
+	onlySelf bool // nobody but the current user is let in
 }
 
 // Accept waits for the next connection and returns it as a *Conn. Clients that
@@ -163,7 +173,7 @@ func (l *Listener) AcceptPipe() (*Conn, error) {
 	}
 	l.stat.accepted.Add(1)
 	l.stat.open.Add(1)
-	return &Conn{addr: l.addr, conn: c, open: &l.stat.open}, nil
+	return &Conn{addr: l.addr, conn: c, open: &l.stat.open, onlySelf: l.onlySelf}, nil
 }
 
 // Close stops listening and frees the name. Clients that are connected but not
@@ -196,8 +206,8 @@ func (l *Listener) Stats() Stats {
 		Retries:  l.stat.retries.Load(),
 		Open:     int(l.stat.open.Load()),
 	}
-	for reason, n := range map[string]uint64{"closed": l.stat.closed.Load(), "gone": l.stat.gone.Load()} {
-		if n > 0 {
+	for reason, n := range map[string]*atomic.Uint64{"access": &l.stat.denied, "closed": &l.stat.closed, "gone": &l.stat.gone} {
+		if n := n.Load(); n > 0 {
 			s.Refused[reason] = n
 		}
 	}

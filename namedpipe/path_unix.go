@@ -113,6 +113,9 @@ func ownerOf(file fs.FileInfo) int {
 // explainBind says what an error of bind means.
 func explainBind(path string, err error) error {
 	err = bare(err)
+	if _, explained := err.(*problem); explained {
+		return err
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return explain(err, "the folder "+parent(path)+" doesn't exist", "make it, or set TMPDIR at both ends")

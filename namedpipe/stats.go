@@ -7,8 +7,8 @@ import (
 
 // counters are what Stats is made of.
 type counters struct {
-	accepted, closed, gone, retries atomic.Uint64
-	open                            atomic.Int64
+	accepted, denied, closed, gone, retries atomic.Uint64
+	open                                    atomic.Int64
 }
 
 // log returns the caller's logger or a silent one.

@@ -66,7 +66,7 @@ func TestUmaskUntouched(t *testing.T) {
 // TestDeadSocket: what a killed server left is removed; nothing else ever is.
 func TestDeadSocket(t *testing.T) {
 	name := freshName(t)
-	dead := helper(t, "serve", name)
+	dead, _ := helper(t, "serve", name)
 	lc := namedpipe.ListenConfig{NameTakenTimeout: -1}
 	if _, err := lc.Listen(t.Context(), name); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("while the server lives: %v", err)

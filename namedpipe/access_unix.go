@@ -1,0 +1,178 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
+
+package namedpipe
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// rule is Access on a system with user and group ids.
+type rule struct {
+	mode       fs.FileMode
+	gid        int // the socket's group, or -1 for what the system gives it
+	anyone     bool
+	uids, gids []int // who is let in; the first uid is the server's own
+	denyUIDs   []int
+	denyGIDs   []int
+}
+
+func (a Access) describe() (string, error) {
+	r, err := a.rule()
+	if err != nil {
+		return "", err
+	}
+	return r.String(), nil
+}
+
+// rule translates the access, or says what this system can't give.
+func (a Access) rule() (rule, error) {
+	who := a.who()
+	for _, not := range []struct {
+		asked bool
+		what  string
+	}{
+		{who&AppContainers != 0, "AppContainers"}, {len(a.Packages) > 0, "Packages"}, {who&LowIntegrity != 0, "LowIntegrity"},
+		{a.SDDL != "", "SDDL"}, {a.Remote, "Remote"},
+	} {
+		if not.asked {
+			return rule{}, unsupported("ListenConfig.Access." + not.what + " is for Windows only")
+		}
+	}
+	r := rule{gid: -1, uids: []int{os.Geteuid()}, anyone: who&(LocalUsers|Everyone) != 0}
+	if who&Administrators != 0 {
+		r.uids = append(r.uids, 0)
+	}
+	var err error
+	ids := func(to *[]int, names []string, find func(string) (int, error)) {
+		for _, name := range names {
+			id, ferr := find(name)
+			if ferr != nil {
+				err = errors.Join(err, ferr)
+				continue
+			}
+			*to = append(*to, id)
+		}
+	}
+	ids(&r.uids, a.Users, userID)
+	ids(&r.gids, a.Groups, groupID)
+	for _, name := range a.Deny {
+		uid, uerr := userID(name)
+		gid, gerr := groupID(name)
+		if uerr != nil && gerr != nil {
+			err = errors.Join(err, uerr)
+		}
+		if uerr == nil {
+			r.denyUIDs = append(r.denyUIDs, uid)
+		}
+		if gerr == nil {
+			r.denyGIDs = append(r.denyGIDs, gid)
+		}
+	}
+	if err != nil {
+		return rule{}, err
+	}
+	r.fence()
+	if !canAskPeer && (r.mode != 0o600 && !r.anyone || len(a.Deny) > 0 || slices.Contains(r.uids, 0) && os.Geteuid() != 0) {
+		return rule{}, unsupported("this system doesn't tell who a client is, so ListenConfig.Access can name nobody")
+	}
+	return r, nil
+}
+
+// fence chooses the narrowest mode that admits all whom the rule admits: a mode
+// knows one user, one group and everybody. Root passes every mode.
+func (r *rule) fence() {
+	others := slices.ContainsFunc(r.uids, func(uid int) bool { return uid != 0 && uid != r.uids[0] })
+	switch {
+	case r.anyone || others || len(r.gids) > 1:
+		r.mode = 0o666
+	case len(r.gids) == 1:
+		r.mode, r.gid = 0o660, r.gids[0]
+	default:
+		r.mode = 0o600
+	}
+}
+
+// apply widens the socket's file from mode 0600 to the rule's mode and group.
+func (r *rule) apply(path string) error {
+	if r.gid >= 0 {
+		if err := os.Lchown(path, -1, r.gid); err != nil {
+			return explain(bare(err), fmt.Sprintf("can't give the socket to group %d", r.gid), "a user can give a file only to groups of its own")
+		}
+	}
+	if r.mode == 0o600 {
+		return nil
+	}
+	return os.Chmod(path, r.mode)
+}
+
+// admits holds a client's credentials against the rule. A nil error admits it.
+func (r *rule) admits(uid int, groups []int) error {
+	in := func(gids []int) bool {
+		return slices.ContainsFunc(groups, func(g int) bool { return slices.Contains(gids, g) })
+	}
+	switch {
+	case uid != r.uids[0] && (slices.Contains(r.denyUIDs, uid) || in(r.denyGIDs)):
+		return errors.New("it is denied")
+	case r.anyone, slices.Contains(r.uids, uid), in(r.gids):
+		return nil
+	}
+	return errors.New("it is not let in")
+}
+
+func (r *rule) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "mode %04o", r.mode)
+	if r.gid >= 0 {
+		fmt.Fprintf(&b, ", group %d", r.gid)
+	}
+	if r.anyone {
+		b.WriteString(", any uid")
+	} else {
+		list(&b, "uid", r.uids)
+		list(&b, "gid", r.gids)
+	}
+	list(&b, "not uid", r.denyUIDs)
+	list(&b, "not gid", r.denyGIDs)
+	return b.String()
+}
+
+func list(b *strings.Builder, what string, ids []int) {
+	for _, id := range ids {
+		fmt.Fprintf(b, ", %s %d", what, id)
+	}
+}
+
+func unsupported(what string) error {
+	return &problem{text: what, causes: []error{errors.ErrUnsupported}}
+}
+
+// userID finds a user by name or number.
+func userID(name string) (int, error) {
+	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return int(id), nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, explainAs(fs.ErrInvalid, err, fmt.Sprintf("there is no user %q", name), "write a user's name or number")
+	}
+	return strconv.Atoi(u.Uid)
+}
+
+// groupID finds a group by name or number.
+func groupID(name string) (int, error) {
+	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return int(id), nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, explainAs(fs.ErrInvalid, err, fmt.Sprintf("there is no group %q", name), "write a group's name or number")
+	}
+	return strconv.Atoi(g.Gid)
+}

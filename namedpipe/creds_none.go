@@ -1,0 +1,18 @@
+//go:build netbsd || openbsd || dragonfly
+
+package namedpipe
+
+import (
+	"errors"
+	"net"
+)
+
+// These systems have calls of their own that golang.org/x/sys doesn't offer.
+// The socket's mode still keeps others out.
+const canAskPeer = false
+
+func credentialsOf(*net.UnixConn) (credentials, error) {
+	return credentials{}, errors.ErrUnsupported
+}
+
+func (cred *credentials) process(*net.UnixConn) {}

@@ -1,0 +1,130 @@
+package namedpipe
+
+import (
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/windows"
+)
+
+// clientToken keeps the token that a client connected with until the connection
+// is closed.
+type clientToken struct {
+	mu     sync.Mutex
+	token  windows.Token
+	closed bool
+}
+
+func (t *clientToken) set(token windows.Token) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		token.Close()
+		return
+	}
+	t.token = token
+}
+
+// copy returns a handle that outlives the connection: what runs as the client
+// may close it.
+func (t *clientToken) copy() (token windows.Token, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return 0, net.ErrClosed
+	}
+	process := windows.CurrentProcess()
+	err = windows.DuplicateHandle(process, windows.Handle(t.token), process, (*windows.Handle)(&token), 0, false, windows.DUPLICATE_SAME_ACCESS)
+	return token, err
+}
+
+func (t *clientToken) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	if t.token != 0 {
+		t.token.Close()
+		t.token = 0
+	}
+}
+
+// openClientToken takes the token of the pipe's client by acting as it for a
+// moment.
+func openClientToken(pipe windows.Handle) (token windows.Token, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if ok, _, err := procImpersonateNamedPipeClient.Call(uintptr(pipe)); ok == 0 {
+		return 0, os.NewSyscallError("ImpersonateNamedPipeClient", err)
+	}
+	defer revert()
+	err = windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY|windows.TOKEN_DUPLICATE|windows.TOKEN_IMPERSONATE, true, &token)
+	return token, err
+}
+
+// revert makes the thread the process's own again. A thread that stays somebody
+// else would go on to serve other goroutines, so the process ends if it fails.
+func revert() {
+	if err := windows.RevertToSelf(); err != nil {
+		fmt.Fprintf(os.Stderr, "namedpipe: can't stop acting as a client, so this process ends: %v\n", err)
+		os.Exit(2)
+	}
+}
+
+func (c *Conn) impersonate(f func() error) error {
+	if c.client {
+		return opError("impersonate", c.addr, &problem{text: "this is the client's end: only a server can act as its client", causes: []error{fs.ErrInvalid}})
+	}
+	if level := c.who.peer.Level; level == Anonymous || level == Identification {
+		return opError("impersonate", c.addr, tooLow(level))
+	}
+	token, err := c.token.copy()
+	if err != nil {
+		return opError("impersonate", c.addr, err)
+	}
+	defer token.Close()
+	return c.asClient(token, f)
+}
+
+func tooLow(level ImpersonationLevel) error {
+	name := "Identification"
+	if level == Anonymous {
+		name = "Anonymous"
+	}
+	return &problem{
+		text: "the client has granted the level " + name + " only: it must ask for Impersonation, " +
+			"in Go with Dialer.ImpersonationLevel, in .NET with NamedPipeClientStream's TokenImpersonationLevel.Impersonation",
+		causes: []error{fs.ErrPermission},
+	}
+}
+
+// asClient runs f with the thread's token set. The level is read back: without
+// SeImpersonatePrivilege Windows sets the token of another user at a lower
+// level without an error.
+func (c *Conn) asClient(token windows.Token, f func() error) (err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := windows.SetThreadToken(nil, token); err != nil {
+		return opError("impersonate", c.addr, os.NewSyscallError("SetThreadToken", err))
+	}
+	defer revert()
+	var now windows.Token
+	if err := windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY, true, &now); err != nil {
+		return opError("impersonate", c.addr, os.NewSyscallError("OpenThreadToken", err))
+	}
+	level, err := tokenInfo32(now, windows.TokenImpersonationLevel)
+	now.Close()
+	if err != nil {
+		return opError("impersonate", c.addr, err)
+	}
+	if level < windows.SecurityImpersonation {
+		return opError("impersonate", c.addr, explainAs(fs.ErrPermission, syscall.Errno(windows.ERROR_PRIVILEGE_NOT_HELD),
+			"Windows has lowered the level, since this process lacks SeImpersonatePrivilege",
+			"run it as a service or an administrator, or grant its account \"Impersonate a client after authentication\""))
+	}
+	return f()
+}

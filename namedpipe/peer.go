@@ -1,0 +1,131 @@
+package namedpipe
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// peekTimeout bounds how long Peer waits for a client's first byte on Windows.
+const peekTimeout = 10 * time.Second
+
+// Account is a user or a group of the system.
+type Account struct {
+	ID   string // the SID on Windows, elsewhere the number
+	Name string // DOMAIN\name on Windows; "" if the system has none for the ID
+}
+
+// String returns the name, or the ID where there is none.
+func (a Account) String() string {
+	if a.Name != "" {
+		return a.Name
+	}
+	return a.ID
+}
+
+// Peer is the process at the other end of a connection, as the system tells it.
+// A Peer is not to be changed.
+//
+// UserProven and PIDProven say what is proof. The rest is a hint: a process id
+// may be another process's by the time it is looked at, and so may what was
+// found by it.
+type Peer struct {
+	// User, Groups, Administrator, Elevated, Integrity, Session, Package and
+	// Level are proof if UserProven is set: on Windows they are from the token
+	// that the client connected with, elsewhere from the credentials that the
+	// kernel noted. All but Level are zero for a client that is Anonymous.
+	User          Account
+	Groups        []string // SIDs of the enabled groups; elsewhere numbers
+	Administrator bool     // can act as administrator, if need be after a UAC prompt; elsewhere uid 0
+	Elevated      bool     // acts as administrator now; elsewhere uid 0
+	Integrity     string   // "untrusted", "low", "medium", "high" or "system"; "" off Windows
+	Session       int      // the terminal services session on Windows; elsewhere 0
+	Package       string   // SID of the AppContainer package, or ""
+	Level         ImpersonationLevel
+	UserProven    bool
+
+	// SameUser tells that the peer is the user that this process runs as. It is
+	// also set for an Anonymous client of a listener that admits nobody else:
+	// the system held its token against the pipe's rule when it connected,
+	// though the server can't see it.
+	SameUser bool
+
+	// PID is the process id, or 0, and Executable the path of its program, or
+	// "". PIDProven is set where the system vouches for both: on Linux 6.5 and
+	// later.
+	PID        int
+	Executable string
+	PIDProven  bool
+
+	// Remote tells that the client is on another machine, which only
+	// Access.Remote lets be.
+	Remote bool
+}
+
+// String describes the peer in one line for logs.
+func (p *Peer) String() string {
+	var b strings.Builder
+	switch {
+	case p.UserProven:
+		b.WriteString(p.User.String())
+	case p.Level == Anonymous && p.SameUser:
+		b.WriteString("anonymous (this user, by the pipe's access)")
+	case p.Level == Anonymous:
+		b.WriteString("anonymous")
+	default:
+		b.WriteString("unknown user")
+	}
+	if p.Elevated {
+		b.WriteString(", elevated")
+	}
+	if p.PID != 0 {
+		fmt.Fprintf(&b, ", process %d", p.PID)
+	}
+	if p.Executable != "" {
+		fmt.Fprintf(&b, " %s", p.Executable)
+	}
+	if p.Remote {
+		b.WriteString(", on another machine")
+	}
+	return b.String()
+}
+
+// identified is what a Conn knows of its peer once it has been asked.
+type identified struct {
+	once sync.Once
+	peer *Peer
+	err  error
+}
+
+// Peer tells who is at the other end. It is found out at the first call and
+// stays what it was then; later calls return the same.
+//
+// At a server's end on Windows the first call waits for the client's first byte,
+// which it puts back, for at most 10 seconds: some clients' identity can't be
+// had before. It must come before any Read. At a client's end it is the server:
+// who owns the pipe and, as a hint, the process that made it first.
+func (c *Conn) Peer() (*Peer, error) {
+	c.who.once.Do(func() { c.who.peer, c.who.err = c.identify() })
+	if c.who.err != nil {
+		return nil, opError("identify", c.addr, c.who.err)
+	}
+	return c.who.peer, nil
+}
+
+// Impersonate runs f as the client, on a thread of its own, with the token that
+// the client connected with, and returns f's error. It is for a server's end on
+// Windows; elsewhere the error matches errors.ErrUnsupported.
+//
+// The client must have granted the level Impersonation, and the process must
+// hold SeImpersonatePrivilege unless the client is the same user; otherwise f
+// is not run. The thread is the caller's again on every path, panics included;
+// if that fails the process ends, since it can't go on as somebody else.
+// Goroutines that f starts are not impersonated: they run as the server. What
+// they need as the client, f must open and hand to them.
+func (c *Conn) Impersonate(f func() error) error {
+	if _, err := c.Peer(); err != nil {
+		return err
+	}
+	return c.impersonate(f)
+}

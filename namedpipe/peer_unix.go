@@ -1,0 +1,115 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
+
+package namedpipe
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+)
+
+func (c *Conn) identify() (*Peer, error) {
+	cred, err := credentialsOf(c.conn)
+	if errors.Is(err, errors.ErrUnsupported) {
+		// All that is known is that the socket's mode let the client in.
+		return &Peer{SameUser: c.onlySelf}, nil
+	}
+	if err != nil {
+		return nil, explain(err, "the system doesn't tell who is at the other end", "")
+	}
+	cred.process(c.conn)
+	return cred.peer(), nil
+}
+
+func (cred *credentials) peer() *Peer {
+	p := &Peer{
+		PID:           cred.pid,
+		PIDProven:     cred.proven,
+		Executable:    cred.program,
+		User:          Account{ID: strconv.Itoa(cred.uid)},
+		Administrator: cred.uid == 0,
+		Elevated:      cred.uid == 0,
+		UserProven:    true,
+		SameUser:      cred.uid == os.Geteuid(),
+	}
+	if u, err := user.LookupId(p.User.ID); err == nil {
+		p.User.Name = u.Username
+	}
+	for _, g := range cred.groups {
+		p.Groups = append(p.Groups, strconv.Itoa(g))
+	}
+	return p
+}
+
+// verify checks the server behind a fresh connection.
+func (t *Trust) verify(c conn, path string) error {
+	if t.Anyone && !t.wantsProcess() {
+		return nil
+	}
+	cred, err := credentialsOf(c)
+	if errors.Is(err, errors.ErrUnsupported) {
+		file, serr := os.Lstat(path)
+		if serr != nil {
+			return explain(serr, "can't look at the socket's owner", "dial again")
+		}
+		cred, err = credentials{uid: ownerOf(file)}, nil
+	}
+	if err != nil {
+		return explain(err, "the system doesn't tell who the server is", "")
+	}
+	if err := t.owner(&cred); err != nil {
+		return err
+	}
+	if !t.wantsProcess() {
+		return nil
+	}
+	cred.process(c)
+	return t.process(cred.peer())
+}
+
+func (t *Trust) owner(cred *credentials) error {
+	if t.Anyone || cred.uid == os.Geteuid() || cred.uid == 0 {
+		return nil
+	}
+	for _, name := range t.Users {
+		if uid, err := userID(name); err != nil {
+			return err
+		} else if uid == cred.uid {
+			return nil
+		}
+	}
+	for _, name := range t.Groups {
+		if gid, err := groupID(name); err != nil {
+			return err
+		} else if slices.Contains(cred.groups, gid) {
+			return nil
+		}
+	}
+	return refuse(cred.peer(), "its user is neither this one nor root", fmt.Sprintf("to accept it, name it in Trust.Users (%d)", cred.uid))
+}
+
+func sameFile(a, b string) bool {
+	fa, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	fb, err := os.Stat(b)
+	return err == nil && os.SameFile(fa, fb)
+}
+
+func (c *Conn) impersonate(func() error) error {
+	return opError("impersonate", c.addr, unsupported("acting as the client is for Windows only"))
+}
+
+// There is no token to keep and nothing to peek at off Windows.
+
+type clientToken struct{}
+
+func (clientToken) close() {}
+
+type peekedByte struct{}
+
+func (peekedByte) take([]byte) int { return 0 }

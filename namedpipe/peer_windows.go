@@ -1,0 +1,320 @@
+package namedpipe
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+var (
+	procGetNamedPipeClientComputerName = windows.NewLazySystemDLL("kernel32.dll").NewProc("GetNamedPipeClientComputerNameW")
+	procImpersonateNamedPipeClient     = windows.NewLazySystemDLL("advapi32.dll").NewProc("ImpersonateNamedPipeClient")
+)
+
+func (c *Conn) identify() (*Peer, error) {
+	var p *Peer
+	err := c.onHandle(func(pipe windows.Handle) (err error) {
+		if c.client {
+			p, err = serverOf(pipe)
+		}
+		return err
+	})
+	if c.client || err != nil {
+		return p, err
+	}
+	// A client that was opened without SECURITY_SQOS_PRESENT has no token to
+	// show before something of it has been read.
+	if err := c.peeked.fill(c); err != nil {
+		return nil, err
+	}
+	p = &Peer{}
+	err = c.onHandle(func(pipe windows.Handle) error {
+		var pid uint32
+		if err := windows.GetNamedPipeClientProcessId(pipe, &pid); err == nil {
+			p.PID = int(pid)
+		}
+		p.Remote = isRemote(pipe)
+		token, err := openClientToken(pipe)
+		if errors.Is(err, windows.ERROR_CANT_OPEN_ANONYMOUS) {
+			p.Level, p.SameUser = Anonymous, c.onlySelf && !p.Remote
+			return nil
+		}
+		if err != nil {
+			return explain(err, "the system doesn't tell who the client is", "")
+		}
+		c.token.set(token)
+		return p.fromToken(token)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !p.Remote {
+		p.Executable = executableOf(p.PID)
+	}
+	return p, nil
+}
+
+func (c *Conn) onHandle(f func(windows.Handle) error) error {
+	rc, err := c.conn.SyscallConn()
+	if err != nil {
+		return bare(err)
+	}
+	var ferr error
+	if err := rc.Control(func(fd uintptr) { ferr = f(windows.Handle(fd)) }); err != nil {
+		return bare(err)
+	}
+	return ferr
+}
+
+// isRemote asks where the client is. Wine has no such call, and no such client.
+func isRemote(pipe windows.Handle) bool {
+	if procGetNamedPipeClientComputerName.Find() != nil {
+		return false
+	}
+	var name [256]uint16
+	ok, _, err := procGetNamedPipeClientComputerName.Call(uintptr(pipe), uintptr(unsafe.Pointer(&name[0])), unsafe.Sizeof(name))
+	return ok != 0 && err != windows.ERROR_PIPE_LOCAL
+}
+
+// fromToken notes what the client's token says.
+func (p *Peer) fromToken(token windows.Token) error {
+	user, err := token.GetTokenUser()
+	if err != nil {
+		return err
+	}
+	groups, err := token.GetTokenGroups()
+	if err != nil {
+		return err
+	}
+	p.User = accountOf(user.User.Sid)
+	for _, g := range groups.AllGroups() {
+		if g.Attributes&windows.SE_GROUP_ENABLED != 0 && g.Attributes&windows.SE_GROUP_USE_FOR_DENY_ONLY == 0 {
+			p.Groups = append(p.Groups, g.Sid.String())
+		}
+	}
+	level, err := tokenInfo32(token, windows.TokenImpersonationLevel)
+	if err != nil {
+		return err
+	}
+	p.Level = levelOf(level)
+	session, err := tokenInfo32(token, windows.TokenSessionId)
+	if err != nil {
+		return err
+	}
+	p.Session = int(session)
+	p.Elevated = token.IsElevated()
+	p.Administrator = isAdministrator(token)
+	p.Integrity = integrityOf(token)
+	p.Package = packageOf(token)
+	p.UserProven = true
+	if own, err := windows.GetCurrentProcessToken().GetTokenUser(); err == nil {
+		p.SameUser = own.User.Sid.Equals(user.User.Sid)
+	}
+	return nil
+}
+
+// isAdministrator tells whether the user is an administrator now, or could be
+// after a prompt: then UAC has linked a full token to this one.
+func isAdministrator(token windows.Token) bool {
+	admins, err := windows.CreateWellKnownSid(windows.WinBuiltinAdministratorsSid)
+	if err != nil {
+		return false
+	}
+	if member, err := token.IsMember(admins); err == nil && member {
+		return true
+	}
+	linked, err := token.GetLinkedToken()
+	if err != nil {
+		return false
+	}
+	defer linked.Close()
+	groups, err := linked.GetTokenGroups()
+	if err != nil {
+		return false
+	}
+	for _, g := range groups.AllGroups() {
+		if g.Sid.Equals(admins) && g.Attributes&windows.SE_GROUP_ENABLED != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func integrityOf(token windows.Token) string {
+	rid, ok := integrityRID(token)
+	if !ok {
+		return ""
+	}
+	return integrityName(rid)
+}
+
+// integrityRID is the last number of the token's S-1-16-… label.
+func integrityRID(token windows.Token) (uint32, bool) {
+	buf, err := tokenInfo(token, windows.TokenIntegrityLevel)
+	if err != nil {
+		return 0, false
+	}
+	sid := (*windows.Tokenmandatorylabel)(unsafe.Pointer(&buf[0])).Label.Sid
+	if sid == nil || sid.SubAuthorityCount() == 0 {
+		return 0, false
+	}
+	return sid.SubAuthority(uint32(sid.SubAuthorityCount()) - 1), true
+}
+
+// The levels of https://learn.microsoft.com/windows/win32/secauthz/mandatory-integrity-control.
+const (
+	integrityLow    = 0x1000
+	integrityMedium = 0x2000
+	integrityHigh   = 0x3000
+	integritySystem = 0x4000
+)
+
+func integrityName(rid uint32) string {
+	switch {
+	case rid >= integritySystem:
+		return "system"
+	case rid >= integrityHigh:
+		return "high"
+	case rid >= integrityMedium:
+		return "medium"
+	case rid >= integrityLow:
+		return "low"
+	}
+	return "untrusted"
+}
+
+// Members of TOKEN_INFORMATION_CLASS that x/sys lacks.
+const (
+	tokenIsAppContainer  = 29
+	tokenAppContainerSid = 31
+)
+
+func packageOf(token windows.Token) string {
+	in, err := tokenInfo32(token, tokenIsAppContainer)
+	if err != nil || in == 0 {
+		return ""
+	}
+	buf, err := tokenInfo(token, tokenAppContainerSid)
+	if err != nil {
+		return ""
+	}
+	if sid := *(**windows.SID)(unsafe.Pointer(&buf[0])); sid != nil {
+		return sid.String()
+	}
+	return ""
+}
+
+func levelOf(level uint32) ImpersonationLevel {
+	switch level {
+	case windows.SecurityAnonymous:
+		return Anonymous
+	case windows.SecurityImpersonation:
+		return Impersonation
+	case windows.SecurityDelegation:
+		return Delegation
+	}
+	return Identification
+}
+
+func tokenInfo32(token windows.Token, class uint32) (value uint32, err error) {
+	n := uint32(unsafe.Sizeof(value))
+	err = windows.GetTokenInformation(token, class, (*byte)(unsafe.Pointer(&value)), n, &n)
+	return value, err
+}
+
+// names remembers what accounts are called: asking can take seconds where a
+// domain controller must be asked.
+var names sync.Map // SID as text -> name
+
+func accountOf(sid *windows.SID) Account {
+	a := Account{ID: sid.String()}
+	if name, ok := names.Load(a.ID); ok {
+		a.Name = name.(string)
+		return a
+	}
+	account, domain, _, err := sid.LookupAccount("")
+	if err != nil {
+		return a
+	}
+	a.Name = account
+	if domain != "" {
+		a.Name = domain + `\` + account
+	}
+	names.Store(a.ID, a.Name)
+	return a
+}
+
+func executableOf(pid int) string {
+	process, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(pid))
+	if pid == 0 || err != nil {
+		return ""
+	}
+	defer windows.CloseHandle(process)
+	buf := make([]uint16, 1024)
+	n := uint32(len(buf))
+	if err := windows.QueryFullProcessImageName(process, 0, &buf[0], &n); err != nil {
+		return ""
+	}
+	return windows.UTF16ToString(buf[:n])
+}
+
+func sameFile(a, b string) bool {
+	if strings.EqualFold(a, b) {
+		return a != ""
+	}
+	fa, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	fb, err := os.Stat(b)
+	return err == nil && os.SameFile(fa, fb)
+}
+
+// peekedByte holds the client's first byte from Peer to the first Read.
+type peekedByte struct {
+	full  atomic.Bool
+	value [1]byte
+}
+
+// fill reads the byte, waiting for at most peekTimeout.
+func (b *peekedByte) fill(c *Conn) error {
+	done := make(chan struct{})
+	defer close(done)
+	timer := time.AfterFunc(peekTimeout, func() {
+		select {
+		case <-done:
+		default:
+			c.conn.SetReadDeadline(time.Unix(1, 0))
+		}
+	})
+	n, err := c.conn.Read(b.value[:])
+	if !timer.Stop() && errors.Is(err, os.ErrDeadlineExceeded) {
+		c.conn.SetReadDeadline(time.Time{})
+		return explain(err, fmt.Sprintf("the client has sent nothing for %v, so it can't be told who it is", peekTimeout), "")
+	}
+	if n == 1 {
+		b.full.Store(true)
+		return nil
+	}
+	if err == nil || isPeerGone(err) || err == io.EOF {
+		return explain(io.ErrUnexpectedEOF, "the client left before it sent anything", "")
+	}
+	return bare(err)
+}
+
+// take moves the byte into p, if there is one.
+func (b *peekedByte) take(p []byte) int {
+	if !b.full.Load() || !b.full.CompareAndSwap(true, false) {
+		return 0
+	}
+	p[0] = b.value[0]
+	return 1
+}

@@ -1,0 +1,147 @@
+package namedpipe
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// verify checks the server behind a fresh connection. Nothing has been sent on
+// it: that it exists is all that the server can know.
+func (t *Trust) verify(c conn, _ string) error {
+	if t.Anyone && !t.wantsProcess() {
+		return nil
+	}
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var verr error
+	err = rc.Control(func(fd uintptr) { verr = t.verifyPipe(windows.Handle(fd)) })
+	return errors.Join(err, verr)
+}
+
+func (t *Trust) verifyPipe(pipe windows.Handle) error {
+	p, owner, err := describeServer(pipe)
+	if err != nil {
+		return err
+	}
+	if !t.Anyone {
+		if err := t.owner(p, owner); err != nil {
+			return err
+		}
+		// Only a process that is elevated, or the system's, can make a pipe that
+		// SYSTEM or Administrators own, so their pipes need no label.
+		if !isSystem(owner) {
+			if err := checkLabel(pipe, p); err != nil {
+				return err
+			}
+		}
+	}
+	return t.process(p)
+}
+
+// serverOf describes the server of a client's end.
+func serverOf(pipe windows.Handle) (*Peer, error) {
+	p, _, err := describeServer(pipe)
+	return p, err
+}
+
+// describeServer tells who owns the pipe, which its descriptor proves, and
+// which process made its first instance, which is a hint.
+func describeServer(pipe windows.Handle) (*Peer, *windows.SID, error) {
+	sd, err := windows.GetSecurityInfo(pipe, windows.SE_KERNEL_OBJECT, windows.OWNER_SECURITY_INFORMATION)
+	if err != nil {
+		return nil, nil, explain(err, "the system doesn't tell who owns the pipe", "")
+	}
+	owner, _, err := sd.Owner()
+	if err != nil || owner == nil {
+		return nil, nil, &problem{text: "the pipe has no owner, so its server can't be trusted", causes: []error{windows.ERROR_INVALID_OWNER}}
+	}
+	p := &Peer{User: accountOf(owner), UserProven: true}
+	var pid uint32
+	if err := windows.GetNamedPipeServerProcessId(pipe, &pid); err == nil {
+		p.PID = int(pid)
+		p.Executable = executableOf(p.PID)
+	}
+	if own, err := tokenOwner(windows.GetCurrentProcessToken()); err == nil {
+		p.SameUser = own.Equals(owner)
+	}
+	return p, owner, nil
+}
+
+func (t *Trust) owner(p *Peer, owner *windows.SID) error {
+	if p.SameUser || isSystem(owner) {
+		return nil
+	}
+	for _, list := range [][]string{t.Users, t.Groups} {
+		for _, name := range list {
+			sid, err := account(name)
+			if err != nil {
+				return err
+			}
+			if sid.Equals(owner) {
+				return nil
+			}
+		}
+	}
+	return refuse(p, "the pipe's owner is neither this user, nor the system, nor Administrators",
+		fmt.Sprintf("to accept it, name it in Trust.Users (%q)", p.User))
+}
+
+func isSystem(owner *windows.SID) bool {
+	return owner.IsWellKnown(windows.WinLocalSystemSid) || owner.IsWellKnown(windows.WinBuiltinAdministratorsSid)
+}
+
+// checkLabel refuses a pipe made by a process of lower integrity than this one:
+// a sandboxed program of the same user must not play the server. A pipe without
+// a label counts as Medium.
+func checkLabel(pipe windows.Handle, p *Peer) error {
+	token := windows.GetCurrentProcessToken()
+	own, ok := integrityRID(token)
+	if !ok {
+		return nil
+	}
+	// High is demanded by whom Access gives that label as a server. More would
+	// refuse a service's own pipes, and a program with uiAccess, which is High
+	// without being elevated, would refuse its user's.
+	if token.IsElevated() {
+		own = min(own, integrityHigh)
+	} else {
+		own = min(own, integrityMedium)
+	}
+	theirs := uint32(integrityMedium)
+	sd, err := windows.GetSecurityInfo(pipe, windows.SE_KERNEL_OBJECT, windows.LABEL_SECURITY_INFORMATION)
+	if err != nil {
+		return explain(err, "the system doesn't tell the pipe's integrity label", "")
+	}
+	if rid, ok := labelOf(sd); ok {
+		theirs = rid
+	}
+	if theirs < own {
+		return refuse(p, fmt.Sprintf("the pipe's integrity is %s and this process's is %s", integrityName(theirs), integrityName(own)),
+			"run both at the same integrity, or set Trust.Anyone")
+	}
+	return nil
+}
+
+// labelOf is the number of the mandatory label in a descriptor's SACL.
+func labelOf(sd *windows.SECURITY_DESCRIPTOR) (uint32, bool) {
+	sacl, _, err := sd.SACL()
+	if err != nil || sacl == nil {
+		return 0, false
+	}
+	for i := range uint32(sacl.AceCount) {
+		var ace *windows.ACCESS_ALLOWED_ACE // a label has the same layout
+		if windows.GetAce(sacl, i, &ace) != nil || ace.Header.AceType != systemMandatoryLabelACE {
+			continue
+		}
+		sid := (*windows.SID)(unsafe.Pointer(&ace.SidStart))
+		return sid.SubAuthority(uint32(sid.SubAuthorityCount()) - 1), true
+	}
+	return 0, false
+}
+
+const systemMandatoryLabelACE = 0x11
