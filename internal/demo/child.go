@@ -12,8 +12,12 @@ import (
 	"time"
 )
 
-// startLimit bounds the start of a server process.
-const startLimit = 10 * time.Second
+const (
+	// startLimit bounds the start of a server process.
+	startLimit = 10 * time.Second
+	// endLimit is what a server process has to end when nobody looks at how.
+	endLimit = time.Second
+)
 
 // child is a server process.
 type child struct {
@@ -37,7 +41,10 @@ func startChild(ctx context.Context, cmd *exec.Cmd) (*child, error) {
 	// reader.
 	out, in := io.Pipe()
 	c := &child{cmd: cmd, stdin: stdin, ended: make(chan struct{}), began: time.Now()}
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = in, &c.stderr, time.Second
+	// The end of ctx asks the process to end, which lets it remove its socket;
+	// if it doesn't, it is killed after WaitDelay.
+	cmd.Cancel = stdin.Close
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = in, &c.stderr, endLimit
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("the server process could not be started: %w", err)
 	}
@@ -60,13 +67,13 @@ func startChild(ctx context.Context, cmd *exec.Cmd) (*child, error) {
 	case line := <-first:
 		tcp, ok := strings.CutPrefix(strings.TrimSpace(line), readyPrefix)
 		if !ok {
-			c.kill()
+			c.end()
 			return nil, fmt.Errorf("the server process ended early or said %q: %v; standard error: %s", line, c.err, &c.stderr)
 		}
 		c.tcp = tcp
 		return c, nil
 	case <-ctx.Done():
-		c.kill()
+		c.end()
 		return nil, fmt.Errorf("the server process was not ready: %w; standard error: %s", ctx.Err(), &c.stderr)
 	}
 }
@@ -79,6 +86,9 @@ func (c *child) kill() {
 	c.cmd.Process.Kill() // fails only if it has ended
 	<-c.ended
 }
+
+// end ends the process in whatever way it takes, and waits until it is gone.
+func (c *child) end() { c.stop(endLimit) }
 
 // stop asks the process to end, as it does when its standard input ends, and
 // waits for it.

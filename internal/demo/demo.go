@@ -24,7 +24,7 @@ import (
 // A Config is what a demo needs from its surroundings.
 type Config struct {
 	// Command makes the command of a server process, one that calls Serve
-	// with the given name of a pipe. It must end with ctx.
+	// with the given name of a pipe. It must be made with exec.CommandContext.
 	Command func(ctx context.Context, pipe string) (*exec.Cmd, error)
 	// Out takes the report.
 	Out io.Writer
@@ -58,7 +58,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	defer func() { d.server.kill() }()
+	defer func() { d.server.end() }()
 
 	conn, err := grpcpipe.NewClient(name)
 	if err != nil {
@@ -92,7 +92,7 @@ type demo struct {
 // explain adds the pipe's path and what the server process said to an error.
 func (d *demo) explain(err error) error {
 	err = fmt.Errorf("%w (pipe %s)", err, d.path)
-	d.server.kill() // so that its standard error is whole
+	d.server.end() // so that its standard error is whole
 	if said := strings.TrimSpace(d.server.stderr.String()); said != "" {
 		err = fmt.Errorf("%w; the server said: %s", err, said)
 	}

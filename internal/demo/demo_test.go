@@ -2,7 +2,9 @@ package demo_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -163,5 +165,36 @@ func TestDemoFailsWithStatus1(t *testing.T) {
 				t.Errorf("success is claimed: %s", out)
 			}
 		})
+	}
+}
+
+func TestDemoInterrupted(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("os.Process.Signal can't send Ctrl-C on Windows")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd, err := testproc.Self(ctx, "grpcpipe", "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := testproc.Start(t, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := p.WaitLine(ctx, "  pipe ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	p.Wait(ctx) // its status is looked at below
+	if got := cmd.ProcessState.ExitCode(); got != 1 || !strings.Contains(p.Stderr(), "interrupted") {
+		t.Errorf("exit status %d, standard error %q, want 1 and a word of the interruption", got, p.Stderr())
+	}
+	path := strings.Fields(line)[1]
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the server has left %s behind (%v)", path, err)
 	}
 }
