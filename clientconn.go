@@ -34,11 +34,14 @@ const deadlineLead = 25 * time.Millisecond
 type clientConn struct {
 	net.Conn
 	readyReader
-	dialed   time.Time
-	tlsOnly  bool
-	speaks   atomic.Int32
-	settled  bool // by the reader: nothing more to look at
-	deadline bool // by the reader: a deadline waits to be taken off
+	tlsOnly bool
+	allowed time.Duration // the time for the first bytes
+	speaks  atomic.Int32
+	settled atomic.Bool           // nothing more to look at
+	fault   atomic.Pointer[error] // what was wrong with the first bytes, set before settled
+
+	// The reader's.
+	deadline bool // a deadline waits to be taken off
 	first    [maxFirst]byte
 	have     int // bytes in first
 }
@@ -47,15 +50,16 @@ type clientConn struct {
 // deadline of ctx, the one in which grpc dialled. With tlsOnly it refuses to
 // send anything that isn't TLS.
 func newClientConn(ctx context.Context, pipe *namedpipe.Conn, tlsOnly bool) net.Conn {
-	c := &clientConn{Conn: pipe, dialed: time.Now(), tlsOnly: tlsOnly}
+	c := &clientConn{Conn: pipe, tlsOnly: tlsOnly}
 	c.readyReader.init(pipe)
 	if end, ok := ctx.Deadline(); ok {
+		c.allowed = time.Until(end)
 		c.deadline = pipe.SetReadDeadline(end.Add(-deadlineLead)) == nil
 	}
 	return c
 }
 
-// Write looks at the first write only.
+// Write looks at the first write, and at errors until the server has answered.
 func (c *clientConn) Write(p []byte) (int, error) {
 	if c.speaks.Load() == speaksNothing && len(p) > 0 {
 		now := language(p)
@@ -65,12 +69,25 @@ func (c *clientConn) Write(p []byte) (int, error) {
 		}
 		c.speaks.Store(now)
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if err == nil || errors.Is(err, net.ErrClosed) {
+		return n, err
+	}
+	// The server hung up on our first bytes, but perhaps not without a word.
+	// What the reader makes of that says more than this error, which would
+	// otherwise be the one that grpc reports.
+	if !c.settled.Load() {
+		return len(p), nil // the reader's error is still to come
+	}
+	if fault := c.fault.Load(); fault != nil {
+		return n, *fault
+	}
+	return n, err
 }
 
 func (c *clientConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if !c.settled {
+	if !c.settled.Load() {
 		if err := c.look(p[:n], err); err != nil {
 			return 0, err
 		}
@@ -81,32 +98,34 @@ func (c *clientConn) Read(p []byte) (int, error) {
 // look judges the bytes that the server begins with, or the error in their
 // place. What it returns is the whole result of the read.
 func (c *clientConn) look(p []byte, err error) error {
+	var text string
 	speaks := c.speaks.Load()
-	if err != nil {
-		c.settled = true
-		switch {
-		case c.have > 0 && !errors.Is(err, os.ErrDeadlineExceeded), speaks == speaksOther:
-			return nil // the frame or record was cut short, which grpc tells
-		case err == io.EOF:
-			return c.errorf("connect", "%s", closedEarly(speaks))
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return c.errorf("connect", "%s", keptSilent(speaks, c.first[:c.have], time.Since(c.dialed)))
+	late := errors.Is(err, os.ErrDeadlineExceeded)
+	switch {
+	case late && speaks != speaksOther:
+		text = keptSilent(speaks, c.first[:c.have], c.allowed)
+	case err == io.EOF && c.have == 0 && speaks != speaksOther:
+		text = closedEarly(speaks)
+	case err != nil: // our own Close, or a frame cut short, which grpc tells
+		c.settled.Store(true)
+		return nil
+	default:
+		c.have += copy(c.first[c.have:], p)
+		var done bool
+		if done, text = diagnose(speaks, c.first[:c.have]); done {
+			c.settled.Store(true)
+			if c.deadline {
+				return c.Conn.SetReadDeadline(time.Time{})
+			}
 		}
+	}
+	if text == "" {
 		return nil
 	}
-	c.have += copy(c.first[c.have:], p)
-	done, fault := diagnose(speaks, c.first[:c.have])
-	if fault != "" {
-		c.settled = true
-		return c.errorf("connect", "%s", fault)
-	}
-	if done {
-		c.settled = true
-		if c.deadline {
-			return c.Conn.SetReadDeadline(time.Time{})
-		}
-	}
-	return nil
+	fault := c.errorf("connect", "%s", text)
+	c.fault.Store(&fault)
+	c.settled.Store(true)
+	return fault
 }
 
 func (c *clientConn) errorf(op, format string, args ...any) error {

@@ -112,8 +112,8 @@ func closedEarly(speaks int32) string {
 
 // keptSilent explains a server from which nothing, or too little, came in time.
 func keptSilent(speaks int32, b []byte, d time.Duration) string {
-	// deadlineLead makes it a little less than what it stands for.
-	d = d.Round(100 * time.Millisecond)
+	// The dial took a little of it: what is meant is the next round figure.
+	d = (d + 99*time.Millisecond).Truncate(100 * time.Millisecond)
 	if len(b) > 0 {
 		return fmt.Sprintf("the server sent only %s in %v: is it a gRPC server?", quote(b), d)
 	}

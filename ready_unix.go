@@ -95,7 +95,7 @@ func (c *clientConn) ReadOnReady(size int, pool mem.BufferPool) (*[]byte, int, e
 		return readInto(c, size, pool)
 	}
 	buf, n, err := c.read(size, pool)
-	if c.settled {
+	if c.settled.Load() {
 		return buf, n, err
 	}
 	var p []byte
