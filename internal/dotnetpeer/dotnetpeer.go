@@ -112,7 +112,7 @@ func (s Server) Stop() error {
 func start(t testing.TB, ctx context.Context, args []string) *testproc.Process {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, Program(t), args...)
-	if underWine() {
+	if UnderWine() {
 		// With AVX, .NET under Wine 10 loses vector registers when its garbage
 		// collector stops a thread: 16 or 32 bytes of a large string become
 		// zeros, over TLS as well, in about half of the runs of hello_16MiB.
@@ -193,7 +193,7 @@ func waitExit(ctx context.Context, t testing.TB, p *testproc.Process, last strin
 		return 0, nil
 	case errors.As(err, &status):
 		return status.ExitCode(), nil
-	case saidErr == nil && underWine():
+	case saidErr == nil && UnderWine():
 		t.Logf(".NET under Wine did not end after its last line and was killed: %v", err)
 		return unknownExit, nil
 	}

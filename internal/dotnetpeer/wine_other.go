@@ -2,4 +2,5 @@
 
 package dotnetpeer
 
-func underWine() bool { return false }
+// UnderWine tells that the system is Wine and not Windows: never, here.
+func UnderWine() bool { return false }

@@ -2,8 +2,8 @@ package dotnetpeer
 
 import "golang.org/x/sys/windows"
 
-// underWine tells Wine by the one function that its ntdll has and Windows's
-// has not.
-func underWine() bool {
+// UnderWine tells whether the system is Wine and not Windows, by the one
+// function that its ntdll has and Windows's has not.
+func UnderWine() bool {
 	return windows.NewLazySystemDLL("ntdll.dll").NewProc("wine_get_version").Find() == nil
 }
