@@ -3,6 +3,7 @@ package grpcpipe_test
 import (
 	"context"
 	"fmt"
+	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -51,4 +52,29 @@ func pinger(ctx context.Context, name string, interval time.Duration, n int) (an
 		}
 	}
 	return answered, nil
+}
+
+// What the server promises in its first frame is what a .NET client goes by.
+func TestServerSettings(t *testing.T) {
+	t.Parallel()
+	name := pipeName(t)
+	serve(t, name)
+	c := dialRaw(t, name)
+	if _, err := c.Write([]byte(http2.ClientPreface)); err != nil {
+		t.Fatal(err)
+	}
+	frame, err := http2.NewFramer(c, c).ReadFrame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings, ok := frame.(*http2.SettingsFrame)
+	if !ok {
+		t.Fatalf("the first frame is %v", frame)
+	}
+	if n, _ := settings.Value(http2.SettingMaxConcurrentStreams); n < 100 {
+		t.Errorf("%d streams a connection", n)
+	}
+	if n, _ := settings.Value(http2.SettingInitialWindowSize); n != 8<<20 {
+		t.Errorf("a window of %d bytes", n)
+	}
 }

@@ -31,8 +31,8 @@ const (
 // 1000 calls at a time on a connection; cut a client that has not sent its
 // HTTP/2 preface after 10 s; set static windows of 8 MiB a stream and 64 MiB a
 // connection, which is what a client can make a handler that stands still keep
-// in memory; and install credentials that let an idle connection hold no read
-// buffer. The largest message stays grpc's: 4 MiB.
+// in memory; and install credentials that, off Windows, let an idle connection
+// hold no read buffer. The largest message stays grpc's: 4 MiB.
 //
 // Each call returns a new slice.
 func ServerOptions() []grpc.ServerOption {
