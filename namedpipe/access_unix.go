@@ -46,7 +46,7 @@ func (a Access) rule() (rule, error) {
 		}
 	}
 	r := rule{gid: -1, uids: []int{os.Geteuid()}, anyone: who&(LocalUsers|Everyone) != 0}
-	if who&Administrators != 0 {
+	if who&Administrators != 0 && r.uids[0] != 0 {
 		r.uids = append(r.uids, 0)
 	}
 	var err error

@@ -60,12 +60,25 @@ func (lc *ListenConfig) listenName(ctx context.Context, name string) (*Listener,
 			return l, nil
 		}
 		if !errors.Is(err, errNameTaken) || !time.Now().Before(giveUp) {
-			return nil, opError("listen", addr, err)
+			return nil, opError("listen", addr, nameHolder(addr.path, err))
 		}
 		if sleep(ctx, try) != nil {
 			return nil, opError("listen", addr, explainAs(ctx.Err(), err, "the context ended while the name was taken", ""))
 		}
 	}
+}
+
+// nameHolder adds to a failure to get a name who has it, as far as that can be
+// seen by connecting to it once, as nobody and without sending a byte.
+func nameHolder(path string, err error) error {
+	if !errors.Is(err, errNameTaken) {
+		return err
+	}
+	p := whoListens(path)
+	if p == nil {
+		return err
+	}
+	return &problem{text: fmt.Sprintf("%v; it is held by %s", err, p), causes: []error{err}}
 }
 
 func (d *Dialer) dialName(ctx context.Context, name string) (*Conn, error) {

@@ -39,13 +39,17 @@ var testCertificate = sync.OnceValue(func() tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 })
 
+// raceExit keeps a helper with the race detector from sleeping a second before
+// it exits.
+const raceExit = "GORACE=atexit_sleep_ms=0"
+
 // helper starts this test binary again as another process that does one of the
 // things in runHelper. It has printed "ready" when helper returns; out is what it
 // prints after that.
 func helper(t *testing.T, what string, args ...string) (cmd *exec.Cmd, out io.Reader) {
 	t.Helper()
 	cmd = exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "NAMEDPIPE_TEST_HELPER="+what, "NAMEDPIPE_TEST_ARGS="+strings.Join(args, "|"))
+	cmd.Env = append(os.Environ(), "NAMEDPIPE_TEST_HELPER="+what, "NAMEDPIPE_TEST_ARGS="+strings.Join(args, "|"), raceExit)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -89,6 +93,23 @@ func runHelper(what string) int {
 		fmt.Print("ready")
 		fmt.Print(hold(args[0], n))
 		return 0
+	case "talk": // dials and tells what the server did with it
+		fmt.Print(talk(args[0]))
+		return 0
+	case "listen for a byte": // accepts for ever and prints what clients send
+		l, err := (&namedpipe.ListenConfig{Access: namedpipe.Access{Who: namedpipe.Everyone}}).Listen(context.Background(), args[0])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		fmt.Print("ready")
+		for {
+			s, err := l.Accept()
+			if err != nil {
+				return 1
+			}
+			io.Copy(os.Stdout, s)
+		}
 	case "dial":
 		_, err := namedpipe.Dial(context.Background(), args[0])
 		fmt.Printf("%v; permission: %v", err, errors.Is(err, fs.ErrPermission))
@@ -121,4 +142,21 @@ func hold(name string, n int) string {
 		}
 	}
 	return "all answered"
+}
+
+// talk is a client that says a word and waits for the echo.
+func talk(name string) string {
+	c, err := namedpipe.Dial(context.Background(), name)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "denied"
+	case err != nil:
+		return err.Error()
+	}
+	defer c.Close()
+	c.Write([]byte("x")) // fails if the server has refused already
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		return "refused"
+	}
+	return "admitted"
 }

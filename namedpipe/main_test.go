@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 		os.Exit(runHelper(helper))
 	}
 	code := m.Run()
+	removePrograms()
 	if code == 0 {
 		if left := leftGoroutines(5 * time.Second); left != "" {
 			fmt.Fprintf(os.Stderr, "goroutines left behind:\n%s\n", left)

@@ -91,7 +91,7 @@ func TestConnTLS(t *testing.T) {
 		return
 	}
 	cmd := exec.CommandContext(soon(t), os.Args[0], "-test.run=^TestConnTLS$/"+fitForTLS, "-test.v")
-	cmd.Env = append(os.Environ(), "NAMEDPIPE_TEST_TLS=1")
+	cmd.Env = append(os.Environ(), "NAMEDPIPE_TEST_TLS=1", raceExit)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

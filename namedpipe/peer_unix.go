@@ -5,6 +5,7 @@ package namedpipe
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/user"
 	"slices"
@@ -60,35 +61,47 @@ func (t *Trust) verify(c conn, path string) error {
 	if err != nil {
 		return explain(err, "the system doesn't tell who the server is", "")
 	}
-	if err := t.owner(&cred); err != nil {
+	accepted, err := t.owner(&cred)
+	if err != nil || accepted && !t.wantsProcess() {
 		return err
 	}
-	if !t.wantsProcess() {
-		return nil
-	}
 	cred.process(c)
+	if !accepted {
+		return refuse(cred.peer(), "its user is neither this one nor root", fmt.Sprintf("to accept it, name it in Trust.Users (%d)", cred.uid))
+	}
 	return t.process(cred.peer())
 }
 
-func (t *Trust) owner(cred *credentials) error {
-	if t.Anyone || cred.uid == os.Geteuid() || cred.uid == 0 {
+// whoListens describes the server of a socket, or returns nil.
+func whoListens(path string) *Peer {
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
 		return nil
 	}
+	defer c.Close()
+	cred, err := credentialsOf(c)
+	if err != nil {
+		return nil
+	}
+	cred.process(c)
+	return cred.peer()
+}
+
+func (t *Trust) owner(cred *credentials) (accepted bool, _ error) {
+	if t.Anyone || cred.uid == os.Geteuid() || cred.uid == 0 {
+		return true, nil
+	}
 	for _, name := range t.Users {
-		if uid, err := userID(name); err != nil {
-			return err
-		} else if uid == cred.uid {
-			return nil
+		if uid, err := userID(name); err != nil || uid == cred.uid {
+			return true, err
 		}
 	}
 	for _, name := range t.Groups {
-		if gid, err := groupID(name); err != nil {
-			return err
-		} else if slices.Contains(cred.groups, gid) {
-			return nil
+		if gid, err := groupID(name); err != nil || slices.Contains(cred.groups, gid) {
+			return true, err
 		}
 	}
-	return refuse(cred.peer(), "its user is neither this one nor root", fmt.Sprintf("to accept it, name it in Trust.Users (%d)", cred.uid))
+	return false, nil
 }
 
 func sameFile(a, b string) bool {

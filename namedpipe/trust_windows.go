@@ -72,6 +72,25 @@ func describeServer(pipe windows.Handle) (*Peer, *windows.SID, error) {
 	return p, owner, nil
 }
 
+// whoListens describes the server of a pipe, or returns nil.
+func whoListens(path string) *Peer {
+	name, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return nil
+	}
+	pipe, err := windows.CreateFile(name, windows.READ_CONTROL|windows.FILE_READ_ATTRIBUTES, 0, nil, windows.OPEN_EXISTING,
+		windows.SECURITY_SQOS_PRESENT|windows.SECURITY_ANONYMOUS, 0)
+	if err != nil {
+		return nil
+	}
+	defer windows.CloseHandle(pipe)
+	p, _, err := describeServer(pipe)
+	if err != nil {
+		return nil
+	}
+	return p
+}
+
 func (t *Trust) owner(p *Peer, owner *windows.SID) error {
 	if p.SameUser || isSystem(owner) {
 		return nil
