@@ -14,41 +14,33 @@ const protocol = "npipe"
 
 // pipeCredentials are the transport credentials of both ends of a pipe. They
 // leave the bytes as they are: what a pipe protects, the system protects.
-type pipeCredentials struct {
-	serverName string
-}
+type pipeCredentials struct{}
 
-func newCredentials() credentials.TransportCredentials { return &pipeCredentials{} }
+func newCredentials() credentials.TransportCredentials { return pipeCredentials{} }
 
 // ClientHandshake has nothing to do: the dialer has wrapped the connection.
-func (*pipeCredentials) ClientHandshake(_ context.Context, _ string, c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (pipeCredentials) ClientHandshake(_ context.Context, _ string, c net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	return c, newAuthInfo(), nil
 }
 
 // ServerHandshake doesn't touch the connection, so it takes no time and a silent
 // client is left to grpc.ConnectionTimeout. The wrapper lets grpc read without
 // holding a buffer while it waits.
-func (*pipeCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (pipeCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	if pipe, ok := c.(*namedpipe.Conn); ok {
 		c = newServerConn(pipe)
 	}
 	return c, newAuthInfo(), nil
 }
 
-func (p *pipeCredentials) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: protocol, ServerName: p.serverName}
+func (pipeCredentials) Info() credentials.ProtocolInfo {
+	return credentials.ProtocolInfo{SecurityProtocol: protocol}
 }
 
-func (p *pipeCredentials) Clone() credentials.TransportCredentials {
-	clone := *p
-	return &clone
-}
+func (p pipeCredentials) Clone() credentials.TransportCredentials { return p }
 
-// OverrideServerName makes name the :authority of the channel.
-func (p *pipeCredentials) OverrideServerName(name string) error {
-	p.serverName = name
-	return nil
-}
+// OverrideServerName does nothing: grpc.WithAuthority has taken its place.
+func (pipeCredentials) OverrideServerName(string) error { return nil }
 
 // authInfo is what handlers and clients find in peer.Peer.AuthInfo. The level is
 // NoSecurity until the identity of the other end is checked: per-call

@@ -12,83 +12,84 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
+var targets = []struct {
+	text    string
+	kind    targetKind
+	names   string // of the pipes, separated by |
+	pattern string
+	tls     bool
+	err     string // a part of the error's text
+}{
+	{text: "MyPipe", names: "MyPipe"},
+	{text: "127.0.0.1", names: "127.0.0.1"},
+	{text: "My Pipe#1?%20é", names: "My Pipe#1?%20é"},
+	{text: "npipe:MyPipe", names: "MyPipe"},
+	{text: "nPiPe:MyPipe", names: "MyPipe"},
+	{text: "npipe:///MyPipe", names: "MyPipe"},
+	{text: "npipe:///a,b", names: "a,b"},
+	{text: "npipe://./pipe/MyPipe", names: "MyPipe"},
+	{text: "npipe://./pipe/a,b", names: "a,b"},
+	{text: "npipe:////./pipe/MyPipe", names: "MyPipe"},
+	{text: `npipe:////.\PIPE/MyPipe`, names: "MyPipe"},
+	{text: `npipe:\\.\pipe\MyPipe`, names: "MyPipe"},
+	{text: `npipe://\\.\pipe\MyPipe`, names: "MyPipe"},
+	{text: `npipe:///\\.\pipe\MyPipe`, names: "MyPipe"},
+	{text: `\\.\pipe\MyPipe`, names: "MyPipe"},
+	{text: `//./pipe/MyPipe`, names: "MyPipe"},
+	{text: `//./PIPE/a,b`, names: "a,b"},
+	{text: "http://pipe:/MyPipe", names: "MyPipe"},
+	{text: "http://pipe:/a,b", names: "a,b"},
+	{text: "HTTPS://PIPE:/MyPipe", names: "MyPipe", tls: true},
+	{text: "npipe:a,b", names: "a|b"},
+	{text: "npipe:b,a,b", names: "b|a"},
+	{text: `npipe:a,\\.\pipe\b`, names: "a|b"},
+	{text: "npipe:worker-*", pattern: "worker-*"},
+	{text: `npipe:\\.\pipe\worker-*`, pattern: "worker-*"},
+	{text: "npipe:*", pattern: "*"},
+
+	{text: "dns:///example.com", kind: toGRPC},
+	{text: "DNS:example.com:5000", kind: toGRPC},
+	{text: "passthrough:///x", kind: toGRPC},
+	{text: "unix:/tmp/x", kind: toGRPC},
+	{text: "127.0.0.1:5000", kind: toGRPC},
+	{text: "[::1]:5000", kind: toGRPC},
+	{text: "localhost:5000", kind: toGRPC},
+	{text: ":5000", kind: toGRPC},
+	{text: "nosuch:///x", kind: unknownScheme},
+	{text: "tcp://127.0.0.1:80", kind: unknownScheme},
+	{text: `C:\x`, kind: unknownScheme},
+
+	{text: "", err: "write npipe:NAME"},
+	{text: "npipe:", err: "write npipe:NAME"},
+	{text: "npipe://", err: "write npipe:"},
+	{text: "npipe:///", err: "write npipe:NAME"},
+	{text: "npipe://MyPipe", err: "write npipe:MyPipe or npipe:///MyPipe"},
+	{text: "npipe://HOST/pipe/MyPipe", err: "another machine (HOST)"},
+	{text: `npipe://\\HOST\pipe\MyPipe`, err: "another machine"},
+	{text: `npipe:\\HOST\pipe\MyPipe`, err: "another machine"},
+	{text: `\\HOST\pipe\MyPipe`, err: "another machine"},
+	{text: "//HOST/pipe/MyPipe", err: "another machine"},
+	{text: "npipe:a,", err: "a name is missing"},
+	{text: "npipe:,a", err: "a name is missing"},
+	{text: "npipe:a,b*", err: "a pattern can't be part of a list"},
+	{text: "npipe:/run/*.sock", err: "a pattern is for names"},
+	{text: "npipe:a/b", err: "has a slash"},
+	{text: "npipe:///a/b", err: "npipe:////a/b"},
+	{text: "a,b", err: "write npipe:a,b"},
+	{text: "worker-*", err: "write npipe:worker-*"},
+	{text: "a/b", err: "write npipe:NAME"},
+	{text: "/run/me/x.sock", err: "write npipe:/run/me/x.sock"},
+	{text: "http://pipe:/MyPipe:/base", err: "write http://pipe:/MyPipe"},
+	{text: "http://pipe:/", err: "write http://pipe:/NAME"},
+	{text: "http://pipe:/MyPipe/", err: "has a slash"},
+	{text: "http://pipe/MyPipe", err: "http://pipe:/NAME"},
+	{text: "https://localhost:5000", err: "host:port"},
+	{text: "npipe:anonymous", err: "reserved"},
+	{text: "npipe:a\x00b", err: "NUL"},
+}
+
 func TestParseTarget(t *testing.T) {
-	onWindows := runtime.GOOS == "windows"
-	for _, tt := range []struct {
-		text    string
-		kind    targetKind
-		names   string // of the pipes, separated by |
-		pattern string
-		tls     bool
-		err     string // a part of the error's text
-	}{
-		{text: "MyPipe", names: "MyPipe"},
-		{text: "127.0.0.1", names: "127.0.0.1"},
-		{text: "My Pipe#1?%20é", names: "My Pipe#1?%20é"},
-		{text: "npipe:MyPipe", names: "MyPipe"},
-		{text: "nPiPe:MyPipe", names: "MyPipe"},
-		{text: "npipe:///MyPipe", names: "MyPipe"},
-		{text: "npipe:///a,b", names: "a,b"},
-		{text: "npipe://./pipe/MyPipe", names: "MyPipe"},
-		{text: "npipe://./pipe/a,b", names: "a,b"},
-		{text: "npipe:////./pipe/MyPipe", names: "MyPipe"},
-		{text: `npipe:////.\PIPE/MyPipe`, names: "MyPipe"},
-		{text: `npipe:\\.\pipe\MyPipe`, names: "MyPipe"},
-		{text: `npipe://\\.\pipe\MyPipe`, names: "MyPipe"},
-		{text: `npipe:///\\.\pipe\MyPipe`, names: "MyPipe"},
-		{text: `\\.\pipe\MyPipe`, names: "MyPipe"},
-		{text: `//./pipe/MyPipe`, names: "MyPipe"},
-		{text: `//./PIPE/a,b`, names: "a,b"},
-		{text: "http://pipe:/MyPipe", names: "MyPipe"},
-		{text: "http://pipe:/a,b", names: "a,b"},
-		{text: "HTTPS://PIPE:/MyPipe", names: "MyPipe", tls: true},
-		{text: "npipe:a,b", names: "a|b"},
-		{text: "npipe:b,a,b", names: "b|a"},
-		{text: `npipe:a,\\.\pipe\b`, names: "a|b"},
-		{text: "npipe:worker-*", pattern: "worker-*"},
-		{text: `npipe:\\.\pipe\worker-*`, pattern: "worker-*"},
-		{text: "npipe:*", pattern: "*"},
-
-		{text: "dns:///example.com", kind: toGRPC},
-		{text: "DNS:example.com:5000", kind: toGRPC},
-		{text: "passthrough:///x", kind: toGRPC},
-		{text: "unix:/tmp/x", kind: toGRPC},
-		{text: "127.0.0.1:5000", kind: toGRPC},
-		{text: "[::1]:5000", kind: toGRPC},
-		{text: "localhost:5000", kind: toGRPC},
-		{text: ":5000", kind: toGRPC},
-		{text: "nosuch:///x", kind: unknownScheme},
-		{text: "tcp://127.0.0.1:80", kind: unknownScheme},
-		{text: `C:\x`, kind: unknownScheme},
-
-		{text: "", err: "write npipe:NAME"},
-		{text: "npipe:", err: "write npipe:NAME"},
-		{text: "npipe://", err: "write npipe:"},
-		{text: "npipe:///", err: "write npipe:NAME"},
-		{text: "npipe://MyPipe", err: "write npipe:MyPipe or npipe:///MyPipe"},
-		{text: "npipe://HOST/pipe/MyPipe", err: "another machine (HOST)"},
-		{text: `npipe://\\HOST\pipe\MyPipe`, err: "another machine"},
-		{text: `npipe:\\HOST\pipe\MyPipe`, err: "another machine"},
-		{text: `\\HOST\pipe\MyPipe`, err: "another machine"},
-		{text: "//HOST/pipe/MyPipe", err: "another machine"},
-		{text: "npipe:a,", err: "a name is missing"},
-		{text: "npipe:,a", err: "a name is missing"},
-		{text: "npipe:a,b*", err: "a pattern can't be part of a list"},
-		{text: "npipe:/run/*.sock", err: "a pattern is for names"},
-		{text: "npipe:a/b", err: "has a slash"},
-		{text: "npipe:///a/b", err: "npipe:////a/b"},
-		{text: "a,b", err: "write npipe:a,b"},
-		{text: "worker-*", err: "write npipe:worker-*"},
-		{text: "a/b", err: "write npipe:NAME"},
-		{text: "/run/me/x.sock", err: "write npipe:/run/me/x.sock"},
-		{text: "http://pipe:/MyPipe:/base", err: "write http://pipe:/MyPipe"},
-		{text: "http://pipe:/", err: "write http://pipe:/NAME"},
-		{text: "http://pipe:/MyPipe/", err: "has a slash"},
-		{text: "http://pipe/MyPipe", err: "http://pipe:/NAME"},
-		{text: "https://localhost:5000", err: "host:port"},
-		{text: "npipe:anonymous", err: "reserved"},
-		{text: "npipe:a\x00b", err: "NUL"},
-	} {
+	for _, tt := range targets {
 		got, err := parseTarget(tt.text)
 		if tt.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.err) || !strings.Contains(err.Error(), "grpcpipe: bad target") {
@@ -116,6 +117,7 @@ func TestParseTarget(t *testing.T) {
 			t.Errorf("%q: got %+v", tt.text, got)
 		}
 	}
+	onWindows := runtime.GOOS == "windows"
 	for _, text := range []string{"npipe:/run/me/x.sock", "npipe:////run/me/x.sock"} {
 		got, err := parseTarget(text)
 		switch {

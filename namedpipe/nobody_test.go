@@ -59,7 +59,7 @@ func commandAs(t *testing.T, who syscall.Credential, what string, args ...string
 	}
 	cmd := exec.CommandContext(soon(t), program)
 	cmd.Dir = "/"
-	cmd.Env = []string{"NAMEDPIPE_TEST_HELPER=" + what, "NAMEDPIPE_TEST_ARGS=" + strings.Join(args, "|")}
+	cmd.Env = []string{"NAMEDPIPE_TEST_HELPER=" + what, "NAMEDPIPE_TEST_ARGS=" + strings.Join(args, "|"), raceExit}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &who}
 	return cmd
 }
