@@ -60,7 +60,9 @@ const (
 // the server's name under TLS; back-off from 50 ms to 2 s, cut short as soon as
 // the pipe is there again; 5 s from dialling to the server's first HTTP/2 frame;
 // windows of 8 MiB a stream and 64 MiB a connection, which is what a reader that
-// stands still may leave in this process's memory.
+// stands still may leave in this process's memory; interceptors that say so when
+// a call's deadline passed because the server takes no more calls on the
+// connection. [WithConnections] opens more.
 func NewClient(target string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	t, err := parseTarget(target)
 	if err != nil {
@@ -92,9 +94,13 @@ func newForeign(target string, opts []grpc.DialOption) (*grpc.ClientConn, error)
 
 // newPipeClient makes the channel to the pipes that t names.
 func newPipeClient(t target, list pipelist.Lister, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	var err error
+	if t.connections, err = wantedConnections(opts); err != nil {
+		return nil, err
+	}
 	ours := pipeOptions(t, list)
 	bare := append(ours[:len(ours):len(ours)], opts...)
-	full := append(append(ours[:len(ours):len(ours)], grpc.WithTransportCredentials(newCredentials())), opts...)
+	full := append(append(ours[:len(ours):len(ours)], grpc.WithTransportCredentials(NewCredentials(nil))), opts...)
 	if !t.tls {
 		cc, err := grpc.NewClient(t.url, full...)
 		if err != nil {
@@ -123,7 +129,9 @@ func newPipeClient(t target, list pipelist.Lister, opts []grpc.DialOption) (*grp
 // pipeOptions are the options of every channel over pipes, but for credentials.
 func pipeOptions(t target, list pipelist.Lister) []grpc.DialOption {
 	b := newBuilder(t, list)
-	return []grpc.DialOption{
+	opts := []grpc.DialOption{
+		grpc.WithChainUnaryInterceptor(limitUnary),
+		grpc.WithChainStreamInterceptor(limitStream),
 		grpc.WithResolvers(b),
 		grpc.WithContextDialer(b.dial),
 		grpc.WithNoProxy(),
@@ -141,4 +149,8 @@ func pipeOptions(t target, list pipelist.Lister) []grpc.DialOption {
 		grpc.WithReadBufferSize(ioBuffer),
 		grpc.WithWriteBufferSize(ioBuffer),
 	}
+	if t.connections > 0 {
+		opts = append(opts, grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"`+LeastBusy+`":{}}]}`))
+	}
+	return opts
 }

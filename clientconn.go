@@ -34,6 +34,8 @@ const deadlineLead = 25 * time.Millisecond
 type clientConn struct {
 	net.Conn
 	readyReader
+	pipe    *namedpipe.Conn // the same as Conn
+	checked bool            // the dialer checked who the server is
 	tlsOnly bool
 	allowed time.Duration // the time for the first bytes
 	speaks  atomic.Int32
@@ -49,8 +51,8 @@ type clientConn struct {
 // newClientConn wraps a connection whose first bytes must come before the
 // deadline of ctx, the one in which grpc dialled. With tlsOnly it refuses to
 // send anything that isn't TLS.
-func newClientConn(ctx context.Context, pipe *namedpipe.Conn, tlsOnly bool) net.Conn {
-	c := &clientConn{Conn: pipe, tlsOnly: tlsOnly}
+func newClientConn(ctx context.Context, pipe *namedpipe.Conn, tlsOnly, checked bool) net.Conn {
+	c := &clientConn{Conn: pipe, pipe: pipe, tlsOnly: tlsOnly, checked: checked}
 	c.readyReader.init(pipe)
 	if end, ok := ctx.Deadline(); ok {
 		c.allowed = time.Until(end)

@@ -54,7 +54,7 @@ func ends(t testing.TB) (client, server onReady) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close(); s.Close(); l.Close() })
-	return newClientConn(context.Background(), c, false).(onReady), newServerConn(s).(onReady)
+	return newClientConn(context.Background(), c, false, true).(onReady), newServerConn(s).(onReady)
 }
 
 func TestReadOnReady(t *testing.T) {

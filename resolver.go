@@ -46,6 +46,7 @@ func (b *builder) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.Bu
 	r := &pipeResolver{
 		builder: b, cc: cc, paths: b.target.paths,
 		tries: map[string]uint64{},
+		slots: map[string][]*slot{},
 		stop:  make(chan struct{}),
 		done:  make(chan struct{}),
 	}
@@ -61,8 +62,13 @@ func (b *builder) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.Bu
 // policy has words of its own, round_robin's being "no children to pick from".
 const nowhere = scheme + ":"
 
-// dial opens the pipe and notes whether it was missing.
+// dial opens the pipe with the zero dialer.
 func (b *builder) dial(ctx context.Context, path string) (net.Conn, error) {
+	return b.dialWith(ctx, path, &namedpipe.Dialer{})
+}
+
+// dialWith opens the pipe and notes whether it was missing.
+func (b *builder) dialWith(ctx context.Context, path string, d *namedpipe.Dialer) (net.Conn, error) {
 	if path == nowhere {
 		if why := b.none.Load(); why != nil {
 			return nil, *why
@@ -70,13 +76,12 @@ func (b *builder) dial(ctx context.Context, path string) (net.Conn, error) {
 		return nil, b.nothingFits()
 	}
 	done := b.missing.dialing(path)
-	var d namedpipe.Dialer
 	c, err := d.Dial(ctx, path)
 	done(err)
 	if err != nil {
 		return nil, err
 	}
-	return newClientConn(ctx, c, b.target.tls), nil
+	return newClientConn(ctx, c, b.target.tls, !d.Server.Anyone), nil
 }
 
 func (b *builder) nothingFits() error {
@@ -101,8 +106,9 @@ type pipeResolver struct {
 
 	// Of Build, then of run.
 	paths  []string
-	tries  map[string]uint64 // a number for each path that was found again
-	listed bool              // a list was published
+	tries  map[string]uint64  // a number for each path that was found again
+	slots  map[string][]*slot // the connections of each path
+	listed bool               // a list was published
 }
 
 // tryKey is the key of the number in an address's attributes.
@@ -185,6 +191,11 @@ func (r *pipeResolver) relist() {
 			delete(r.tries, path)
 		}
 	}
+	for path := range r.slots {
+		if !slices.Contains(paths, path) {
+			delete(r.slots, path)
+		}
+	}
 	r.paths, r.listed = paths, true
 	r.publish()
 }
@@ -194,13 +205,16 @@ func (r *pipeResolver) publish() {
 	addrs := make([]resolver.Address, 0, len(r.paths))
 	for _, path := range r.paths {
 		addr := resolver.Address{Addr: path}
+		addr.Attributes = addr.Attributes.WithValue(builderKey{}, r.builder)
 		if n := r.tries[path]; n > 0 {
 			addr.Attributes = addr.Attributes.WithValue(tryKey{}, n)
 		}
-		addrs = append(addrs, addr)
+		addrs = append(addrs, r.fanOut(addr)...)
 	}
 	if len(addrs) == 0 {
-		addrs = append(addrs, resolver.Address{Addr: nowhere})
+		addr := resolver.Address{Addr: nowhere}
+		addr.Attributes = addr.Attributes.WithValue(builderKey{}, r.builder)
+		addrs = append(addrs, addr)
 	}
 	// An error means that the channel's policy can't use the list. There is
 	// nothing to do here that isn't done anyway.

@@ -37,7 +37,7 @@ const (
 // Each call returns a new slice.
 func ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.Creds(newCredentials()),
+		grpc.Creds(NewCredentials(nil)),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
 			MinTime:             pingInterval,
 			PermitWithoutStream: true,

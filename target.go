@@ -33,6 +33,8 @@ type target struct {
 	paths   []string // full paths of the pipes, in the caller's order, each once
 	pattern string   // or a pattern of bare names
 	tls     bool     // nothing but TLS may be sent
+
+	connections int // to each pipe; 0 is one, in grpc's own way
 }
 
 // badTarget is the error for a target that can't be what was meant.

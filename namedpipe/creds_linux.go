@@ -1,11 +1,14 @@
 package namedpipe
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -81,4 +84,23 @@ func (cred *credentials) process(c *net.UnixConn) {
 	// Still running, so the number was its own while the link was read.
 	err = unix.PidfdSendSignal(hold, 0, nil, 0)
 	cred.proven = err == nil || errors.Is(err, syscall.EPERM)
+}
+
+// startTime is when the process was started, in clock ticks since the system
+// was, or 0 if there is no such process: field 22 of proc(5)'s stat, counted
+// from behind the command's name, which may hold anything.
+func startTime(pid int) uint64 {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return 0 // a zombie runs no more
+	}
+	ticks, err := strconv.ParseUint(fields[19], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return ticks
 }

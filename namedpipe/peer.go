@@ -61,6 +61,8 @@ type Peer struct {
 	// Remote tells that the client is on another machine, which only
 	// Access.Remote lets be.
 	Remote bool
+
+	started uint64 // when the process was started, in units of the system's; 0 if unknown
 }
 
 // String describes the peer in one line for logs.

@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"sync"
 )
 
 func (c *Conn) identify() (*Peer, error) {
@@ -30,14 +31,14 @@ func (cred *credentials) peer() *Peer {
 		PID:           cred.pid,
 		PIDProven:     cred.proven,
 		Executable:    cred.program,
-		User:          Account{ID: strconv.Itoa(cred.uid)},
+		User:          userOf(cred.uid),
 		Administrator: cred.uid == 0,
 		Elevated:      cred.uid == 0,
 		UserProven:    true,
 		SameUser:      cred.uid == os.Geteuid(),
 	}
-	if u, err := user.LookupId(p.User.ID); err == nil {
-		p.User.Name = u.Username
+	if cred.pid != 0 {
+		p.started = startTime(cred.pid)
 	}
 	for _, g := range cred.groups {
 		p.Groups = append(p.Groups, strconv.Itoa(g))
@@ -102,6 +103,41 @@ func (t *Trust) owner(cred *credentials) (accepted bool, _ error) {
 		}
 	}
 	return false, nil
+}
+
+func lookupUser(name string) (Account, error) {
+	uid, err := userID(name)
+	if err != nil {
+		return Account{}, err
+	}
+	return userOf(uid), nil
+}
+
+func lookupGroup(name string) (Account, error) {
+	gid, err := groupID(name)
+	if err != nil {
+		return Account{}, err
+	}
+	a := Account{ID: strconv.Itoa(gid)}
+	if g, err := user.LookupGroupId(a.ID); err == nil {
+		a.Name = g.Name
+	}
+	return a, nil
+}
+
+// names remembers what users are called: looking can mean to read files or to
+// ask a directory service.
+var names sync.Map // uid -> name
+
+func userOf(uid int) Account {
+	a := Account{ID: strconv.Itoa(uid)}
+	if name, ok := names.Load(uid); ok {
+		a.Name = name.(string)
+	} else if u, err := user.LookupId(a.ID); err == nil {
+		a.Name = u.Username
+		names.Store(uid, a.Name)
+	}
+	return a
 }
 
 func sameFile(a, b string) bool {

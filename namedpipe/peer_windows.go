@@ -58,6 +58,7 @@ func (c *Conn) identify() (*Peer, error) {
 	}
 	if !p.Remote {
 		p.Executable = executableOf(p.PID)
+		p.started = startTime(p.PID)
 	}
 	return p, nil
 }
@@ -265,6 +266,36 @@ func executableOf(pid int) string {
 	}
 	return windows.UTF16ToString(buf[:n])
 }
+
+// startTime is when the process was started, in units of 100 ns, or 0 if there is
+// no such process or it may not be looked at.
+func startTime(pid int) uint64 {
+	process, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(pid))
+	if pid == 0 || err != nil {
+		return 0
+	}
+	defer windows.CloseHandle(process)
+	const stillActive = 259
+	var code uint32
+	if err := windows.GetExitCodeProcess(process, &code); err != nil || code != stillActive {
+		return 0
+	}
+	var created, exited, kernel, user windows.Filetime
+	if err := windows.GetProcessTimes(process, &created, &exited, &kernel, &user); err != nil {
+		return 0
+	}
+	return uint64(created.HighDateTime)<<32 | uint64(created.LowDateTime)
+}
+
+func lookupUser(name string) (Account, error) {
+	sid, err := account(name)
+	if err != nil {
+		return Account{}, err
+	}
+	return accountOf(sid), nil
+}
+
+func lookupGroup(name string) (Account, error) { return lookupUser(name) }
 
 func sameFile(a, b string) bool {
 	if strings.EqualFold(a, b) {
