@@ -3,6 +3,8 @@ package grpcpipe
 import (
 	"fmt"
 	"io/fs"
+	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
@@ -67,8 +69,7 @@ func newSlot() *slot {
 	return s
 }
 
-// slotKey is the key of the slot in an address's attributes. It also makes the
-// addresses of one pipe differ.
+// slotKey is the key of the slot in an address's attributes.
 type slotKey struct{}
 
 // fanOut returns one address for each connection to the pipe, which are
@@ -84,9 +85,21 @@ func (r *pipeResolver) fanOut(addr resolver.Address) []resolver.Address {
 	addrs := make([]resolver.Address, n)
 	for i, s := range r.slots[addr.Addr] {
 		addrs[i] = addr
+		// Attributes alone would tell the addresses apart too, were it not that
+		// grpc's map of addresses skips entries of one name when some are
+		// deleted in a loop over all, as its base balancer does (1.85.0).
+		addrs[i].Addr += "#" + strconv.Itoa(i+1)
 		addrs[i].Attributes = addr.Attributes.WithValue(slotKey{}, s)
 	}
 	return addrs
+}
+
+// pathOf is the path in an address made by fanOut.
+func (t *target) pathOf(addr string) string {
+	if t.connections > 0 {
+		addr = addr[:strings.LastIndexByte(addr, '#')]
+	}
+	return addr
 }
 
 func init() {

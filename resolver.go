@@ -75,6 +75,7 @@ func (b *builder) dialWith(ctx context.Context, path string, d *namedpipe.Dialer
 		}
 		return nil, b.nothingFits()
 	}
+	path = b.target.pathOf(path)
 	done := b.missing.dialing(path)
 	c, err := d.Dial(ctx, path)
 	done(err)

@@ -2,6 +2,7 @@ package grpcpipe
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -20,7 +21,7 @@ const streamLimitText = "context deadline exceeded while waiting for a stream: t
 // come after the caller's own interceptors of the plain kind and before those
 // of grpc.WithChainUnaryInterceptor.
 func limitUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	if _, ok := ctx.Deadline(); !ok || ctx.Err() != nil {
+	if !mayWait(ctx) {
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
 	// grpc sets the peer of a call when it has a stream. The full slice
@@ -31,7 +32,7 @@ func limitUnary(ctx context.Context, method string, req, reply any, cc *grpc.Cli
 }
 
 func limitStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	if _, ok := ctx.Deadline(); !ok || ctx.Err() != nil {
+	if !mayWait(ctx) {
 		return open(ctx, desc, cc, method, opts...)
 	}
 	s, err := open(ctx, desc, cc, method, opts...)
@@ -40,6 +41,14 @@ func limitStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn
 		return nil, nameLimit(err, cc, new(peer.Peer))
 	}
 	return s, nil
+}
+
+// mayWait tells whether the context has a deadline that leaves a call the time
+// to wait for a stream. One that is about to pass ends the call before it gets
+// that far.
+func mayWait(ctx context.Context) bool {
+	end, ok := ctx.Deadline()
+	return ok && time.Until(end) > 5*time.Millisecond
 }
 
 // nameLimit replaces the error of a call that met its deadline without a

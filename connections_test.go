@@ -1,0 +1,155 @@
+package grpcpipe_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe"
+)
+
+// holdStreams opens n streams that stay open until ctx ends, each after its
+// server's first answer.
+func holdStreams(ctx context.Context, t testing.TB, cc *grpc.ClientConn, n int) []grpc_testing.TestService_FullDuplexCallClient {
+	t.Helper()
+	var streams []grpc_testing.TestService_FullDuplexCallClient
+	for i := range n {
+		s, err := grpc_testing.NewTestServiceClient(cc).FullDuplexCall(ctx)
+		if err == nil {
+			err = s.Send(&grpc_testing.StreamingOutputCallRequest{})
+		}
+		if err == nil {
+			_, err = s.Recv()
+		}
+		if err != nil {
+			t.Fatalf("stream %d: %v", i, err)
+		}
+		streams = append(streams, s)
+	}
+	return streams
+}
+
+// A call for which the server's limit has no room waits, and goes on when
+// another one ends. If its deadline passes first the error tells what it
+// waited for.
+func TestStreamLimitIsNamed(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	name := pipeName(t)
+	serve(t, name, grpc.MaxConcurrentStreams(3))
+	cc := client(t, name)
+	mustCall(ctx, t, cc) // the limit is known from here on
+	streams := holdStreams(ctx, t, cc, 3)
+
+	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	_, err := call(short, cc)
+	wantText(t, err, "waiting for a stream", "Kestrel 100", "grpcpipe.WithConnections")
+	if status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("the code is %v", status.Code(err))
+	}
+	short, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	_, err = grpc_testing.NewTestServiceClient(cc).FullDuplexCall(short)
+	wantText(t, err, "waiting for a stream")
+
+	waited := make(chan error, 1)
+	go func() { _, err := call(ctx, cc); waited <- err }()
+	if err := streams[0].CloseSend(); err != nil {
+		t.Error(err)
+	}
+	if err := <-waited; err != nil {
+		t.Errorf("the call that waited: %v", err)
+	}
+}
+
+// Other deadlines keep grpc's words.
+func TestStreamLimitIsNotBlamedForAnythingElse(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	name := pipeName(t)
+	gate := make(chan struct{})
+	svc := &service{name: name, unary: func(context.Context, *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
+		<-gate
+		return &grpc_testing.SimpleResponse{}, nil
+	}}
+	serveWith(t, name, svc, grpcpipe.ServerOptions()...)
+	t.Cleanup(func() { close(gate) })
+	cc := client(t, name)
+	cc.Connect()
+	waitState(ctx, t, cc, connectivity.Ready)
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if _, err := call(short, cc); status.Code(err) != codes.DeadlineExceeded || strings.Contains(err.Error(), "waiting for a stream") {
+		t.Errorf("a slow server: %v", err)
+	}
+	if _, err := call(short, cc); status.Code(err) != codes.DeadlineExceeded || strings.Contains(err.Error(), "waiting for a stream") {
+		t.Errorf("a deadline in the past: %v", err)
+	}
+}
+
+func TestWithConnections(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	name := pipeName(t)
+	s := serve(t, name, grpc.MaxConcurrentStreams(10))
+	cc := client(t, name, grpcpipe.WithConnections(3))
+	mustCall(ctx, t, cc)
+	eventually(ctx, t, "there are three connections", func() bool { return s.lis.Stats().Open == 3 })
+	eventually(ctx, t, "30 calls at once have room", func() bool {
+		// The last connections may not be ready for calls yet.
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		errs := make([]error, 30)
+		for i := range errs {
+			wg.Go(func() {
+				s, err := grpc_testing.NewTestServiceClient(cc).FullDuplexCall(short)
+				if err == nil {
+					err = s.Send(&grpc_testing.StreamingOutputCallRequest{})
+				}
+				if err == nil {
+					_, err = s.Recv()
+				}
+				errs[i] = err
+			})
+		}
+		wg.Wait()
+		return errors.Join(errs...) == nil
+	})
+	// Uneven loads too: whatever ends leaves room that the next call finds.
+	uneven, stop := context.WithCancel(ctx)
+	held := holdStreams(uneven, t, cc, 29)
+	for range 60 {
+		mustCall(ctx, t, cc)
+	}
+	_ = held
+	stop()
+
+	// A restarted server gets all of them back.
+	s.stop()
+	s = serve(t, name, grpc.MaxConcurrentStreams(10))
+	eventually(ctx, t, "there are three connections again", func() bool { return s.lis.Stats().Open == 3 })
+	mustCall(ctx, t, cc, grpc.WaitForReady(true))
+}
+
+func TestWithConnectionsOutOfRange(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{-1, 0, 101} {
+		if cc, err := grpcpipe.NewClient("x", grpcpipe.WithConnections(n)); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%d: %v, %v", n, cc, err)
+		}
+	}
+	client(t, "127.0.0.1:1", grpcpipe.WithConnections(2), grpc.WithTransportCredentials(insecure.NewCredentials()))
+}
