@@ -38,6 +38,9 @@ func (t *clientToken) copy() (token windows.Token, err error) {
 	if t.closed {
 		return 0, net.ErrClosed
 	}
+	if t.token == 0 {
+		return 0, &problem{text: "the client's token could not be opened", causes: []error{fs.ErrPermission}}
+	}
 	process := windows.CurrentProcess()
 	err = windows.DuplicateHandle(process, windows.Handle(t.token), process, (*windows.Handle)(&token), 0, false, windows.DUPLICATE_SAME_ACCESS)
 	return token, err
@@ -63,6 +66,10 @@ func openClientToken(pipe windows.Handle) (token windows.Token, err error) {
 	}
 	defer revert()
 	err = windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY|windows.TOKEN_DUPLICATE|windows.TOKEN_IMPERSONATE, true, &token)
+	if err == windows.ERROR_ACCESS_DENIED {
+		// To know the client is worth having without the right to act as it.
+		err = windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY, true, &token)
+	}
 	return token, err
 }
 

@@ -47,6 +47,11 @@ func (c *Conn) identify() (*Peer, error) {
 			p.Level, p.SameUser = Anonymous, c.onlySelf && !p.Remote
 			return nil
 		}
+		if errors.Is(err, windows.ERROR_ACCESS_DENIED) {
+			// The token's own descriptor doesn't let this process look at it.
+			p.SameUser = c.onlySelf && !p.Remote
+			return nil
+		}
 		if err != nil {
 			return explain(err, "the system doesn't tell who the client is", "")
 		}

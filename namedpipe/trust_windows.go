@@ -29,13 +29,16 @@ func (t *Trust) verifyPipe(pipe windows.Handle) error {
 		return err
 	}
 	if !t.Anyone {
-		if err := t.owner(p, owner); err != nil {
-			return err
-		}
-		// Only a process that is elevated, or the system's, can make a pipe that
-		// SYSTEM or Administrators own, so their pipes need no label.
-		if !isSystem(owner) {
+		switch {
+		case isSystem(owner):
+			// Only a process that is elevated, or the system's, can make a pipe
+			// that these own, so it needs no label.
+		case p.SameUser:
 			if err := checkLabel(pipe, p); err != nil {
+				return err
+			}
+		default:
+			if err := t.named(p, owner); err != nil {
 				return err
 			}
 		}
@@ -91,10 +94,8 @@ func whoListens(path string) *Peer {
 	return p
 }
 
-func (t *Trust) owner(p *Peer, owner *windows.SID) error {
-	if p.SameUser || isSystem(owner) {
-		return nil
-	}
+// named accepts an owner that the caller has named.
+func (t *Trust) named(p *Peer, owner *windows.SID) error {
 	for _, list := range [][]string{t.Users, t.Groups} {
 		for _, name := range list {
 			sid, err := account(name)

@@ -182,6 +182,8 @@ func TestLevels(t *testing.T) {
 			t.Logf("level %d: the server gets %d, %v: Wine 10 gives every server Impersonation (2)", level, got, err)
 		case level == namedpipe.Anonymous && errors.Is(err, windows.ERROR_CANT_OPEN_ANONYMOUS):
 			// There is no token to look at, which is the point.
+		case level == namedpipe.Delegation && got == windows.SecurityImpersonation:
+			// Between accounts of one machine there is nothing to delegate.
 		case err != nil || got != want:
 			t.Errorf("level %d: the server gets %d, %v; want %d", level, got, err, want)
 		}
