@@ -2,39 +2,183 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
-// Exit statuses of the command.
-const (
-	exitOK    = 0
-	exitError = 1
-	exitUsage = 2
-)
+// app is one run of the command.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	output string // text or json
+	colour string // auto, always or never
+}
 
 // Main runs the command and returns its exit status.
-func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := &cobra.Command{
-		Use:           "grpcpipe",
-		Short:         "gRPC between processes on one machine, over named pipes",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	root.AddCommand(demoCommands()...)
-	if err := root.Execute(); err != nil {
-		fmt.Fprintln(stderr, "grpcpipe:", err)
-		if errors.As(err, new(failure)) {
-			return exitError
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) (exit int) {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	asJSON := wantsJSON(args) // the flags may be what is wrong
+	defer func() {
+		if p := recover(); p != nil {
+			err := fmt.Errorf("%v: this is a bug of grpcpipe, please report it with the command line", p)
+			exit = report(stderr, asJSON, internal(err))
 		}
-		return exitUsage
+	}()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first Ctrl-C asks, the second one ends the program at once.
+	context.AfterFunc(ctx, stop)
+	root := a.root()
+	root.SetArgs(args)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return report(stderr, asJSON, err)
 	}
 	return exitOK
+}
+
+// Root returns the command tree, for the generators of its documentation.
+func Root() *cobra.Command {
+	a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
+	return a.root()
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "grpcpipe",
+		Short: "See, call, diagnose, relay and load gRPC servers behind named pipes",
+		Long: `See, call, diagnose, relay and load gRPC servers behind named pipes.
+
+TARGET is a pipe's bare name, such as MyPipe, or anything else that
+grpcpipe.NewClient takes: npipe:MyPipe, \\.\pipe\MyPipe, //./pipe/MyPipe,
+http://pipe:/MyPipe, npipe:a,b, npipe:worker-*, npipe:/run/me/my.sock,
+unix:///run/me/my.sock, 127.0.0.1:5000, dns:///example.com:443. A bare name
+needs no quotes in any shell. Off Windows a pipe is the Unix socket that .NET
+maps its name to.
+
+Results go to standard output, everything else to standard error. No
+configuration is read but the command line, NO_COLOR and, off Windows, TMPDIR.`,
+		Example: `  grpcpipe ls
+  grpcpipe ping MyPipe
+  grpcpipe call MyPipe greet.Greeter/SayHello -d '{"name":"World"}'`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownCommand(cmd, args[0])
+		},
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	// A flag's error is cobra's one line; it is told what to do about it.
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%w: see `%s --help`", err, cmd.CommandPath())
+	})
+	flags := root.PersistentFlags()
+	flags.StringVarP(&a.output, "output", "o", "text", "the form of results and errors: text or json")
+	flags.StringVar(&a.colour, "color", "auto", "when to use colors: auto, always or never")
+	root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
+	for _, commands := range [][]*cobra.Command{a.commands(), a.demoCommands()} {
+		root.AddCommand(commands...)
+	}
+	root.SetHelpCommand(a.helpCommand())
+	return root
+}
+
+// commands are the commands in the order of the help.
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{a.pingCommand(), a.servicesCommand(), a.describeCommand(), a.callCommand(), a.serveDemoCommand(), a.versionCommand()}
+}
+
+// checkFlags holds the flags of all commands against what they may be.
+func (a *app) checkFlags() error {
+	if !slices.Contains([]string{"text", "json"}, a.output) {
+		return usage("-o %q: write -o text or -o json", a.output)
+	}
+	if !slices.Contains([]string{"auto", "always", "never"}, a.colour) {
+		return usage("--color %q: write auto, always or never", a.colour)
+	}
+	return nil
+}
+
+// run makes the function of a command. Errors that say nothing about the exit
+// status are faults inside; those from before it runs are the user's.
+func (a *app) run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		err := f(cmd, args)
+		if err == nil || errors.As(err, new(*failure)) {
+			return err
+		}
+		if cmd.Context().Err() != nil {
+			return internal(errors.New("interrupted"))
+		}
+		return internal(err)
+	}
+}
+
+// args checks the number of arguments and names the one that is missing.
+func args(names ...string) cobra.PositionalArgs {
+	least := 0
+	for _, name := range names {
+		if !strings.HasPrefix(name, "[") {
+			least++
+		}
+	}
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return usage("%s: %s is missing: write %s", cmd.CommandPath(), names[len(args)], cmd.UseLine())
+		case len(args) > len(names):
+			return usage("%s: %q is one argument too many: write %s", cmd.CommandPath(), args[len(names)], cmd.UseLine())
+		}
+		for i, arg := range args {
+			if arg == "" {
+				return usage("%s: %s is empty: write %s", cmd.CommandPath(), strings.Trim(names[i], "[]"), cmd.UseLine())
+			}
+		}
+		return nil
+	}
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	if near := nearest(name, names, 1); len(near) > 0 {
+		return usage("there is no command %q: did you mean `grpcpipe %s`?", name, near[0])
+	}
+	return usage("there is no command %q: see `grpcpipe --help`", name)
+}
+
+// wantsJSON looks for -o json in a command line that may be unfit to be parsed.
+func wantsJSON(args []string) bool {
+	for i, arg := range args {
+		switch arg {
+		case "--":
+			return false
+		case "-ojson", "-o=json", "--output=json":
+			return true
+		case "-o", "--output":
+			return i+1 < len(args) && args[i+1] == "json"
+		}
+	}
+	return false
 }

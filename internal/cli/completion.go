@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+)
+
+// completionTimeout is what pressing Tab may take.
+const completionTimeout = time.Second
+
+// completeTarget completes a pipe's name, without opening any, and then if
+// wanted a symbol, by asking the server.
+func (a *app) completeTarget(conn *connFlags, from *schemaFlags, symbols bool) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		switch {
+		case len(args) == 0:
+			return pipeNames(cmd, begun)
+		case len(args) == 1 && symbols:
+			return a.symbolNames(cmd.Context(), conn, from, args[0]), cobra.ShellCompDirectiveNoFileComp
+		}
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completePipe completes a pipe's name.
+func completePipe(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return pipeNames(cmd, begun)
+}
+
+func pipeNames(cmd *cobra.Command, begun string) ([]string, cobra.ShellCompDirective) {
+	entries, err := pipelist.System.List(begun + "*")
+	if err != nil {
+		cobra.CompErrorln(err.Error())
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name)
+	}
+	slices.Sort(names)
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// symbolNames are the methods that a server tells in a short time; none if it
+// doesn't.
+func (a *app) symbolNames(ctx context.Context, conn *connFlags, from *schemaFlags, target string) []string {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	defer cancel()
+	conn.connectTimeout = min(conn.connectTimeout, completionTimeout)
+	var names []string
+	err := a.withSchema(ctx, conn, from, target, func(s *schema) error {
+		services, err := s.list()
+		for _, service := range services {
+			for _, m := range s.methods(service) {
+				names = append(names, string(service)+"/"+string(m.Name()))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		cobra.CompErrorln(err.Error())
+	}
+	return names
+}

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/jhump/protoreflect/v2/protoprint"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+func (a *app) describeCommand() *cobra.Command {
+	var conn connFlags
+	var from schemaFlags
+	var template bool
+	cmd := &cobra.Command{
+		Use:   "describe TARGET [SYMBOL]",
+		Short: "Show services, methods and messages as .proto text, and requests to fill in",
+		Long: `Show a service, method, message or enum as .proto text; without SYMBOL, all
+services. A method comes with its messages and with a request to fill in. With
+--template nothing but the request is shown, ready for ` + "`call -d`" + `.
+
+The server is asked by gRPC reflection, version v1 and if need be v1alpha. With
+--proto or --protoset nobody is asked, and TARGET may be -.`,
+		Example: `  grpcpipe describe MyPipe
+  grpcpipe describe MyPipe greet.Greeter/SayHello
+  grpcpipe describe MyPipe greet.Greeter/SayHello --template > request.json
+  grpcpipe describe - greet.Greeter --proto greet.proto -o json`,
+		Args:              args("TARGET", "[SYMBOL]"),
+		ValidArgsFunction: a.completeTarget(&conn, &from, true),
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			return a.withSchema(cmd.Context(), &conn, &from, args[0], func(s *schema) error {
+				return a.describe(s, args[1:], template)
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&template, "template", false, "show a request to fill in, and nothing else")
+	conn.add(cmd)
+	from.add(cmd)
+	return cmd
+}
+
+func (a *app) describe(s *schema, symbols []string, template bool) error {
+	if template && len(symbols) == 0 {
+		return usage("describe --template needs a method or message: write describe TARGET SERVICE/METHOD --template")
+	}
+	var all []protoreflect.Descriptor
+	if len(symbols) > 0 {
+		d, err := s.find(symbols[0])
+		if err != nil {
+			return err
+		}
+		all = append(all, d)
+	} else {
+		names, err := s.list()
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			// A server may list a service that it can't describe.
+			if d, err := s.files.FindDescriptorByName(name); err == nil {
+				all = append(all, d)
+			}
+		}
+	}
+	for i, d := range all {
+		if template {
+			return a.printTemplate(d)
+		}
+		if err := a.describeOne(d, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printTemplate(d protoreflect.Descriptor) error {
+	var md protoreflect.MessageDescriptor
+	switch d := d.(type) {
+	case protoreflect.MethodDescriptor:
+		md = d.Input()
+	case protoreflect.MessageDescriptor:
+		md = d
+	default:
+		return usage("%s is a %s: a template is of a method's request or a message", d.FullName(), kindOf(d))
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s\n", indented(requestTemplate(md)))
+	return err
+}
+
+// describeOne shows the i-th descriptor.
+func (a *app) describeOne(d protoreflect.Descriptor, i int) error {
+	if a.json() {
+		return a.describeJSON(d)
+	}
+	if i > 0 {
+		fmt.Fprintln(a.stdout)
+	}
+	text, err := protoText(d)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "// %s is a %s of %s.\n%s\n", d.FullName(), kindOf(d), d.ParentFile().Path(), text)
+	m, ok := d.(protoreflect.MethodDescriptor)
+	if !ok {
+		return nil
+	}
+	for i, md := range []protoreflect.MessageDescriptor{m.Input(), m.Output()} {
+		if i == 1 && md.FullName() == m.Input().FullName() {
+			continue
+		}
+		text, err := protoText(md)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.stdout, "\n// %s\n%s\n", md.FullName(), text)
+	}
+	_, err = fmt.Fprintf(a.stdout, "\n// A request to fill in:\n%s\n", indented(requestTemplate(m.Input())))
+	return err
+}
+
+func protoText(d protoreflect.Descriptor) (string, error) {
+	p := protoprint.Printer{}
+	text, err := p.PrintProtoToString(d)
+	return strings.TrimSpace(text), err
+}
+
+func (a *app) describeJSON(d protoreflect.Descriptor) error {
+	var m proto.Message
+	switch d := d.(type) {
+	case protoreflect.ServiceDescriptor:
+		m = protodesc.ToServiceDescriptorProto(d)
+	case protoreflect.MethodDescriptor:
+		m = protodesc.ToMethodDescriptorProto(d)
+	case protoreflect.MessageDescriptor:
+		m = protodesc.ToDescriptorProto(d)
+	case protoreflect.EnumDescriptor:
+		m = protodesc.ToEnumDescriptorProto(d)
+	case protoreflect.FieldDescriptor:
+		m = protodesc.ToFieldDescriptorProto(d)
+	default:
+		return usage("%s is a %s, which has no JSON form: describe the message or enum it is in", d.FullName(), kindOf(d))
+	}
+	b, err := protojson.Marshal(m)
+	if err != nil {
+		return err
+	}
+	out := map[string]any{"name": d.FullName(), "kind": kindOf(d), "file": d.ParentFile().Path(), "descriptor": json.RawMessage(compact(b))}
+	if m, ok := d.(protoreflect.MethodDescriptor); ok {
+		out["template"] = json.RawMessage(requestTemplate(m.Input()))
+	}
+	return a.printJSON(out)
+}

@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// connFlags are the flags of every command that connects to a server.
+type connFlags struct {
+	connectTimeout time.Duration
+	server         []string
+	authority      string
+	maxMessage     string
+
+	tls        bool
+	caCert     string
+	cert, key  string
+	insecure   bool
+	serverName string
+}
+
+func (f *connFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.DurationVar(&f.connectTimeout, "connect-timeout", 10*time.Second, "the most time to connect: from opening the pipe to the server's HTTP/2 settings")
+	flags.StringArrayVar(&f.server, "server", nil, "which server to trust besides this user's own and the system's: any, user=NAME, group=NAME; or the only one: pid=N, exe=PATH (repeatable)")
+	flags.StringVar(&f.authority, "authority", "", "the :authority to send (default localhost, which .NET sends)")
+	flags.StringVar(&f.maxMessage, "max-message", "16MiB", "the largest message to accept")
+	flags.BoolVar(&f.tls, "tls", false, "speak TLS; each of the following flags and an https: target turn it on too")
+	flags.StringVar(&f.caCert, "cacert", "", "file with the certificates to trust (default those of the system)")
+	flags.StringVar(&f.cert, "cert", "", "file with the client's certificate")
+	flags.StringVar(&f.key, "key", "", "file with the client's private key")
+	flags.BoolVar(&f.insecure, "insecure", false, "don't check the server's certificate")
+	flags.StringVar(&f.serverName, "servername", "", "the name to check the server's certificate for (default localhost)")
+	words := cobra.FixedCompletions([]string{"any", "user=", "group=", "pid=", "exe="}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
+	cmd.RegisterFlagCompletionFunc("server", words)
+	cmd.MarkFlagFilename("cacert")
+	cmd.MarkFlagFilename("cert")
+	cmd.MarkFlagFilename("key")
+}
+
+// trust is what --server says.
+func (f *connFlags) trust() (namedpipe.Trust, error) {
+	var t namedpipe.Trust
+	for _, word := range f.server {
+		key, value, found := strings.Cut(word, "=")
+		bad := func() error {
+			return usage("--server %q: write any, user=NAME, group=NAME, pid=N or exe=PATH", word)
+		}
+		if word != "any" && (!found || value == "") {
+			return t, bad()
+		}
+		switch key {
+		case "any":
+			if found {
+				return t, bad()
+			}
+			t.Anyone = true
+		case "user":
+			t.Users = append(t.Users, value)
+		case "group":
+			t.Groups = append(t.Groups, value)
+		case "pid":
+			pid, err := strconv.Atoi(value)
+			if err != nil || pid <= 0 {
+				return t, usage("--server %q: a process id is a positive number", word)
+			}
+			t.PID = pid
+		case "exe":
+			t.Executable = value
+		default:
+			return t, bad()
+		}
+	}
+	return t, nil
+}
+
+// wantsTLS tells whether the target or a flag asks for TLS.
+func (f *connFlags) wantsTLS(target string) bool {
+	return f.tls || f.insecure || f.caCert != "" || f.cert != "" || f.key != "" || f.serverName != "" ||
+		len(target) >= 6 && strings.EqualFold(target[:6], "https:")
+}
+
+// tlsCredentials makes the credentials that the flags ask for.
+func (f *connFlags) tlsCredentials() (credentials.TransportCredentials, error) {
+	cfg := &tls.Config{ServerName: f.serverName, InsecureSkipVerify: f.insecure} //nolint:gosec // --insecure asks for it
+	if cfg.ServerName == "" {
+		cfg.ServerName = "localhost"
+	}
+	if f.caCert != "" {
+		pem, err := os.ReadFile(f.caCert)
+		if err != nil {
+			return nil, usage("--cacert: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usage("--cacert %s: it holds no certificate: give a PEM file", f.caCert)
+		}
+	}
+	if (f.cert == "") != (f.key == "") {
+		return nil, usage("--cert and --key go together: give both, or neither")
+	}
+	if f.cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return nil, usage("--cert, --key: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return credentials.NewTLS(cfg), nil
+}
+
+// size reads a number of bytes such as 65536, 64KiB or 16MB.
+func size(flag, text string) (int, error) {
+	digits := strings.TrimRight(text, "BKMGTibkmgt ")
+	n, err := strconv.ParseUint(digits, 10, 40)
+	unit, known := map[string]uint64{
+		"": 1, "B": 1, "K": 1 << 10, "KB": 1e3, "KIB": 1 << 10, "M": 1 << 20, "MB": 1e6, "MIB": 1 << 20, "G": 1 << 30, "GB": 1e9, "GIB": 1 << 30,
+	}[strings.ToUpper(strings.TrimSpace(text[len(digits):]))]
+	if err != nil || !known || n == 0 || n*unit > 1<<31-1 {
+		return 0, usage("%s %q: write a size of less than 2 GiB, such as 64KiB or 16MiB", flag, text)
+	}
+	return int(n * unit), nil
+}
+
+// positive checks a duration given in a flag.
+func positive(flag string, d time.Duration) error {
+	if d <= 0 {
+		return usage("%s %v: write a time of more than zero, such as 500ms or 5s", flag, d)
+	}
+	return nil
+}
+
+// accessWords is the help for flags of namedpipe.Access.
+const accessWords = "me, me-any-elevation, administrators, local-users, everyone, app-containers, low-integrity, user=NAME, group=NAME, deny=NAME, package=SID, sddl=SDDL"
+
+// parseAccess reads the words of --access.
+func parseAccess(words []string) (namedpipe.Access, error) {
+	var access namedpipe.Access
+	classes := map[string]namedpipe.Who{
+		"me": namedpipe.CurrentUser, "me-any-elevation": namedpipe.CurrentUserAnyElevation,
+		"administrators": namedpipe.Administrators, "local-users": namedpipe.LocalUsers, "everyone": namedpipe.Everyone,
+		"app-containers": namedpipe.AppContainers, "low-integrity": namedpipe.LowIntegrity,
+	}
+	for _, word := range words {
+		key, value, found := strings.Cut(word, "=")
+		if who, ok := classes[word]; ok {
+			access.Who |= who
+			continue
+		}
+		if !found || value == "" {
+			return access, usage("--access %q: write one or more of %s", word, accessWords)
+		}
+		switch key {
+		case "user":
+			access.Users = append(access.Users, value)
+		case "group":
+			access.Groups = append(access.Groups, value)
+		case "deny":
+			access.Deny = append(access.Deny, value)
+		case "package":
+			access.Packages = append(access.Packages, value)
+		case "sddl":
+			access.SDDL = value
+		default:
+			return access, usage("--access %q: write one or more of %s", word, accessWords)
+		}
+	}
+	if _, err := access.Describe(); err != nil {
+		return access, usage("--access: %w", err)
+	}
+	return access, nil
+}
+
+// describeAccess is an access in words and in the system's own.
+func describeAccess(words []string, access namedpipe.Access) string {
+	who := "me"
+	if len(words) > 0 {
+		who = strings.Join(words, ", ")
+	}
+	said, err := access.Describe()
+	if err != nil {
+		return who
+	}
+	return fmt.Sprintf("%s (%s)", who, said)
+}

@@ -1,0 +1,8 @@
+//go:build !windows
+
+package cli
+
+import "io"
+
+// enableEscapes tells whether the terminal w shows colours.
+func enableEscapes(io.Writer) bool { return true }

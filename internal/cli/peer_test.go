@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+
+	"google.golang.org/grpc/reflection"
+
+	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/examples/greeter/greetpb"
+	"github.com/grpcpipe/grpcpipe/internal/interoptest"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// peerMain is a server with a fault: peer KIND PIPE [ARG]. It runs until it is
+// killed, at most for two minutes.
+func peerMain(args []string) int {
+	kind, pipe := args[0], args[1]
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	var err error
+	if kind == "stale" {
+		return leaveSocket(pipe)
+	}
+	lis, err := namedpipe.Listen(ctx, pipe)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer lis.Close()
+	if s := grpcPeer(kind, args[2:]); s != nil {
+		go s.Serve(lis)
+		<-ctx.Done()
+		return 0
+	}
+	handle := rawPeers[kind]
+	if handle == nil {
+		fmt.Fprintln(os.Stderr, "unknown kind", kind)
+		return 2
+	}
+	go func() {
+		for {
+			c, err := lis.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				handle(c)
+				c.Close()
+			}()
+		}
+	}()
+	<-ctx.Done()
+	return 0
+}
+
+// leaveSocket leaves what a killed server leaves off Windows.
+func leaveSocket(pipe string) int {
+	addr, err := namedpipe.ResolveAddr(pipe)
+	if err != nil {
+		return 1
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: addr.String(), Net: "unix"})
+	if err != nil {
+		return 1
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	return 0
+}
+
+// grpcPeer is a gRPC server, nil if kind is no such thing.
+func grpcPeer(kind string, args []string) *grpc.Server {
+	switch kind {
+	case "bare": // no reflection, no health
+		s := grpc.NewServer(grpcpipe.ServerOptions()...)
+		interoptest.Register(s)
+		return s
+	case "v1alpha": // reflection as servers had it before v1
+		s := grpc.NewServer(grpcpipe.ServerOptions()...)
+		interoptest.Register(s)
+		grpc_reflection_v1alpha.RegisterServerReflectionServer(s, reflection.NewServer(reflection.ServerOptions{Services: s}))
+		return s
+	case "tls":
+		cert, err := tls.LoadX509KeyPair(filepath.Join(args[0], "cert.pem"), filepath.Join(args[0], "key.pem"))
+		if err != nil {
+			panic(err)
+		}
+		return interoptest.NewServer(append(grpcpipe.ServerOptions(), grpc.Creds(credentials.NewServerTLSFromCert(&cert)))...)
+	case "dying": // ends in the middle of a stream
+		s := grpc.NewServer(grpcpipe.ServerOptions()...)
+		s.RegisterService(&grpc.ServiceDesc{
+			ServiceName: "greet.Greeter", HandlerType: (*any)(nil), Metadata: "greet.proto",
+			Streams: []grpc.StreamDesc{{StreamName: "SayHello", ServerStreams: true, Handler: func(_ any, stream grpc.ServerStream) error {
+				stream.SendMsg(&greetpb.HelloReply{Message: "last words"})
+				<-time.After(300 * time.Millisecond) // let them reach the client
+				os.Exit(0)
+				return nil
+			}}},
+		}, nil)
+		reflection.Register(s)
+		return s
+	}
+	return nil
+}
+
+// rawPeers are servers that don't speak gRPC.
+var rawPeers = map[string]func(net.Conn){
+	"silent": func(c net.Conn) { io.Copy(io.Discard, c) },
+	"http1": func(c net.Conn) {
+		c.Read(make([]byte, 64))
+		io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+		io.Copy(io.Discard, c)
+	},
+	"kestrel-http1": func(c net.Conn) { // its answer to HTTP/2 where only HTTP/1.1 is on
+		c.Read(make([]byte, 64))
+		http2.NewFramer(c, c).WriteGoAway(0, http2.ErrCodeHTTP11Required, nil)
+		io.Copy(io.Discard, c)
+	},
+	"rubbish": func(c net.Conn) {
+		io.WriteString(c, "220 mail.example ESMTP ready\r\n")
+		io.Copy(io.Discard, c)
+	},
+	"closing":   func(c net.Conn) { c.Read(make([]byte, 24)) },
+	"authority": refuseAuthority,
+}
+
+// refuseAuthority resets streams as Kestrel does when it doesn't like the
+// :authority; it likes none but example.
+func refuseAuthority(c net.Conn) {
+	io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
+	f := http2.NewFramer(c, c)
+	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	f.WriteSettings()
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return
+		}
+		switch frame := frame.(type) {
+		case *http2.SettingsFrame:
+			if !frame.IsAck() {
+				f.WriteSettingsAck()
+			}
+		case *http2.MetaHeadersFrame:
+			if !strings.HasPrefix(frame.PseudoValue("authority"), "example") {
+				f.WriteRSTStream(frame.StreamID, http2.ErrCodeProtocol)
+			}
+		}
+	}
+}

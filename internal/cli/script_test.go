@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/testproc"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"grpcpipe": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"peer":     func() { os.Exit(peerMain(os.Args[1:])) },
+	})
+}
+
+// Every script runs by itself with names of its own in $PIPE and $PIPE2.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		Setup:               setup,
+		Condition:           condition,
+		RequireExplicitExec: true,
+		Cmds:                commands,
+	})
+}
+
+func setup(env *testscript.Env) error {
+	env.Setenv("PIPE", testproc.PipeName())
+	env.Setenv("PIPE2", testproc.PipeName())
+	env.Setenv("PIPE3", testproc.PipeName())
+	env.Setenv("NO_COLOR", "")
+	// Programs of the test's own keep to one folder, whose name must be short
+	// enough for a socket's address.
+	if runtime.GOOS != "windows" {
+		dir, err := os.MkdirTemp("/tmp", "gp")
+		if err != nil {
+			return err
+		}
+		env.Defer(func() { os.RemoveAll(dir) })
+		env.Setenv("TMPDIR", dir)
+	}
+	return nil
+}
+
+// condition knows the conditions of this system: wine, lists (pipes can be
+// listed) and dotnet (there is a .NET peer to run).
+func condition(name string) (bool, error) {
+	switch name {
+	case "wine":
+		return dotnetpeer.UnderWine(), nil
+	case "lists":
+		_, err := pipelist.System.List("*")
+		return !errors.Is(err, errors.ErrUnsupported), nil
+	case "root":
+		return os.Geteuid() == 0, nil
+	}
+	return false, errors.New("unknown condition " + name)
+}
+
+// commands are the scripts' own commands.
+var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	// waitfor FILE TEXT waits until TEXT is in FILE.
+	"waitfor": func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 2 {
+			ts.Fatalf("usage: waitfor FILE TEXT")
+		}
+		path := ts.MkAbs(args[0])
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+			b, err := os.ReadFile(path)
+			if err == nil && strings.Contains(string(b), args[1]) {
+				return
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+		b, _ := os.ReadFile(path)
+		ts.Fatalf("%q isn't in %s: %s", args[1], filepath.Base(path), b)
+	},
+	// oneline NAME checks that the last command's standard error is one line.
+	"oneline": func(ts *testscript.TestScript, neg bool, args []string) {
+		text := ts.ReadFile("stderr")
+		if neg || strings.Count(text, "\n") != 1 || strings.Contains(text, "goroutine ") {
+			ts.Fatalf("standard error is not one line: %q", text)
+		}
+	},
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// withSchema connects if the schema is the server's, and hands it to f.
+func (a *app) withSchema(ctx context.Context, conn *connFlags, from *schemaFlags, target string, f func(*schema) error) error {
+	if from.fromFiles() {
+		s, _, err := from.open(ctx, nil)
+		if err != nil {
+			return err
+		}
+		return f(s)
+	}
+	session, err := conn.connect(ctx, target, false)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	s, done, err := from.open(ctx, session)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f(s)
+}
+
+// serviceJSON is a service in the output of `services -o json`.
+type serviceJSON struct {
+	Name    string       `json:"name"`
+	Methods []methodJSON `json:"methods"`
+}
+
+type methodJSON struct {
+	Name            string `json:"name"`
+	Input           string `json:"input"`
+	Output          string `json:"output"`
+	ClientStreaming bool   `json:"client_streaming"`
+	ServerStreaming bool   `json:"server_streaming"`
+}
+
+func (a *app) servicesCommand() *cobra.Command {
+	var conn connFlags
+	var from schemaFlags
+	var methods bool
+	cmd := &cobra.Command{
+		Use:   "services TARGET",
+		Short: "List the services of a server",
+		Long: `List the services of a server, and with --methods their methods.
+
+The server is asked by gRPC reflection, version v1 and if need be v1alpha. With
+--proto or --protoset nobody is asked, and TARGET may be -.`,
+		Example: `  grpcpipe services MyPipe
+  grpcpipe services MyPipe --methods
+  grpcpipe services - --proto greet.proto`,
+		Args:              args("TARGET"),
+		ValidArgsFunction: a.completeTarget(&conn, &from, false),
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			return a.withSchema(cmd.Context(), &conn, &from, args[0], func(s *schema) error { return a.listServices(s, methods) })
+		}),
+	}
+	cmd.Flags().BoolVarP(&methods, "methods", "m", false, "list the methods too")
+	conn.add(cmd)
+	from.add(cmd)
+	return cmd
+}
+
+func (a *app) listServices(s *schema, methods bool) error {
+	names, err := s.list()
+	if err != nil {
+		return err
+	}
+	all := []serviceJSON{}
+	for _, name := range names {
+		if !a.json() {
+			fmt.Fprintln(a.stdout, name)
+		}
+		if !a.json() && !methods {
+			continue
+		}
+		one := serviceJSON{Name: string(name), Methods: []methodJSON{}}
+		for _, m := range s.methods(name) {
+			one.Methods = append(one.Methods, methodJSON{
+				string(m.Name()), string(m.Input().FullName()), string(m.Output().FullName()), m.IsStreamingClient(), m.IsStreamingServer(),
+			})
+			if !a.json() {
+				fmt.Fprintf(a.stdout, "  %s\n", signature(m))
+			}
+		}
+		all = append(all, one)
+	}
+	if a.json() {
+		return a.printJSON(all)
+	}
+	return nil
+}
+
+// signature is a method on one line.
+func signature(m protoreflect.MethodDescriptor) string {
+	in, out := string(m.Input().FullName()), string(m.Output().FullName())
+	if m.IsStreamingClient() {
+		in = "stream " + in
+	}
+	if m.IsStreamingServer() {
+		out = "stream " + out
+	}
+	return fmt.Sprintf("%s/%s (%s) returns (%s)", m.Parent().FullName(), m.Name(), in, out)
+}

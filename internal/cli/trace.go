@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// A trace is what is known of the way to a ready connection: the time of each
+// stage, the server's settings, and, if it failed, the error as it was and not
+// as grpc tells it. Its methods may be called at the same time.
+type trace struct {
+	mu       sync.Mutex
+	began    time.Time
+	waited   time.Duration // for an instance, or for the server to come
+	open     time.Duration // the last attempt alone
+	opened   time.Time
+	secured  time.Time // when TLS was there; zero without
+	settled  time.Time
+	settings []http2.Setting
+	err      error
+	pipe     *namedpipe.Conn // nil over a network
+	addr     string
+}
+
+// fail notes why there is no connection. The first reason counts: what follows
+// are often its consequences.
+func (t *trace) fail(err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err == nil {
+		t.err = err
+	}
+	return err
+}
+
+// stages is a snapshot of the times.
+type stages struct {
+	Open, Wait, TLS, Settings time.Duration
+}
+
+func (t *trace) stages() stages {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := stages{Open: t.open, Wait: t.waited}
+	from := t.opened
+	if !t.secured.IsZero() {
+		s.TLS = t.secured.Sub(from)
+		from = t.secured
+	}
+	if !t.settled.IsZero() {
+		s.Settings = t.settled.Sub(from)
+	}
+	return s
+}
+
+// peer says who the server is, nil if that can't be known.
+func (t *trace) peer() *namedpipe.Peer {
+	t.mu.Lock()
+	pipe := t.pipe
+	t.mu.Unlock()
+	if pipe == nil {
+		return nil
+	}
+	p, err := pipe.Peer()
+	if err != nil {
+		return nil
+	}
+	return p
+}
+
+// A dialer makes the traced connections of one channel.
+type dialer struct {
+	trace   *trace
+	pipe    bool // the addresses are pipes
+	trust   namedpipe.Trust
+	wait    bool // for a server that isn't there yet
+	tls     bool
+	timeout time.Duration
+	target  string
+}
+
+// quick is the time after which a pipe that could not be opened counts as waited
+// for.
+const quick = 20 * time.Millisecond
+
+// dial connects to an address as grpc hands it out.
+func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	t := d.trace
+	t.mu.Lock()
+	t.began, t.addr = time.Now(), addr
+	t.mu.Unlock()
+	c, err := d.open(ctx, addr)
+	if err != nil {
+		return nil, t.fail(err)
+	}
+	t.mu.Lock()
+	t.opened = time.Now()
+	t.pipe, _ = c.(*namedpipe.Conn)
+	t.mu.Unlock()
+	mode := speaksHTTP2
+	if d.tls {
+		mode = speaksTLS
+	}
+	end, _ := ctx.Deadline()
+	return newLookConn(c, t, mode, end, d.timeout), nil
+}
+
+func (d *dialer) open(ctx context.Context, addr string) (net.Conn, error) {
+	began := time.Now()
+	if !d.pipe {
+		c, err := dialNetwork(ctx, addr)
+		d.note(0, time.Since(began))
+		return c, err
+	}
+	if addr == "npipe:" { // the library's word for a pattern that fits nothing
+		return nil, nothingFits(d.target)
+	}
+	nd := namedpipe.Dialer{Server: d.trust}
+	// A first attempt with little time tells opening from waiting: the library
+	// does both in one call.
+	short, cancel := context.WithTimeout(ctx, quick)
+	c, err := nd.Dial(short, addr)
+	cancel()
+	if err == nil {
+		d.note(0, time.Since(began))
+		return c, nil
+	}
+	missing := errors.Is(err, fs.ErrNotExist)
+	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !(missing && d.wait) {
+		return nil, err
+	}
+	nd.WaitForServer = d.wait
+	c, err = nd.Dial(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	d.note(time.Since(began), 0)
+	return c, nil
+}
+
+// note keeps the times of the opening.
+func (d *dialer) note(waited, open time.Duration) {
+	d.trace.mu.Lock()
+	d.trace.waited, d.trace.open = waited, open
+	d.trace.mu.Unlock()
+}
+
+// dialNetwork connects to what isn't a pipe.
+func dialNetwork(ctx context.Context, addr string) (net.Conn, error) {
+	var nd net.Dialer
+	network := "tcp"
+	if path, ok := strings.CutPrefix(addr, "unix://"); ok {
+		network, addr = "unix", path
+	}
+	c, err := nd.DialContext(ctx, network, addr)
+	if err == nil {
+		return c, nil
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return nil, &failure{exit: exitConnect, err: err, hint: "nobody answered in time; check the address, or give --connect-timeout more"}
+	}
+	return nil, &failure{exit: exitConnect, err: err, hint: "start the server, or check the address"}
+}
+
+// tracedTLS notes when the handshake was done and looks at what follows.
+type tracedTLS struct {
+	credentials.TransportCredentials
+	dialer *dialer
+}
+
+func (c tracedTLS) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := c.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	t := c.dialer.trace
+	if err != nil {
+		return nil, nil, t.fail(&failure{exit: exitConnect, err: err, hint: tlsHint(err)})
+	}
+	t.mu.Lock()
+	t.secured = time.Now()
+	t.mu.Unlock()
+	end, ok := ctx.Deadline()
+	if !ok {
+		end = time.Now().Add(c.dialer.timeout)
+	}
+	return newLookConn(conn, t, speaksHTTP2, end, c.dialer.timeout), info, nil
+}
+
+func (c tracedTLS) Clone() credentials.TransportCredentials {
+	return tracedTLS{c.TransportCredentials.Clone(), c.dialer}
+}
+
+// tlsHint says what to do about a handshake that failed.
+func tlsHint(err error) string {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "unknown authority"):
+		return "give the certificate that signed the server's with --cacert FILE"
+	case strings.Contains(text, "certificate is valid for"), strings.Contains(text, "not valid for"), strings.Contains(text, "cannot validate certificate"):
+		return "give the name in the server's certificate with --servername NAME"
+	case strings.Contains(text, "expired"):
+		return "renew the server's certificate, or look at this machine's clock"
+	case strings.Contains(text, "certificate required"), strings.Contains(text, "bad certificate"):
+		return "the server wants a client certificate: give --cert FILE and --key FILE"
+	}
+	return ""
+}
