@@ -1,0 +1,181 @@
+package interop_test
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	testpb "google.golang.org/grpc/interop/grpc_testing"
+
+	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// limited bounds a test, which must not take as long as the machine allows it.
+func limited(t testing.TB, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// newConn returns a channel that is closed with the test.
+func newConn(t testing.TB, pipe string, opts ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	cc, err := grpcpipe.NewClient(pipe, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cc.Close() })
+	return cc
+}
+
+// ping makes the smallest call there is.
+func ping(ctx context.Context, cc grpc.ClientConnInterface, opts ...grpc.CallOption) error {
+	_, err := testpb.NewTestServiceClient(cc).EmptyCall(ctx, &testpb.Empty{}, opts...)
+	return err
+}
+
+// mustPing is ping with an error that ends the test.
+func mustPing(ctx context.Context, t testing.TB, cc grpc.ClientConnInterface, opts ...grpc.CallOption) {
+	t.Helper()
+	if err := ping(ctx, cc, opts...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// slowStream asks for a stream of n messages, every so often one.
+func slowStream(n int, every time.Duration) *testpb.StreamingOutputCallRequest {
+	r := new(testpb.StreamingOutputCallRequest)
+	for range n {
+		r.ResponseParameters = append(r.ResponseParameters, &testpb.ResponseParameters{Size: 8, IntervalUs: int32(every.Microseconds())})
+	}
+	return r
+}
+
+// openStream opens a server stream and waits for its first message.
+func openStream(ctx context.Context, cc grpc.ClientConnInterface, in *testpb.StreamingOutputCallRequest) (testpb.TestService_StreamingOutputCallClient, error) {
+	s, err := testpb.NewTestServiceClient(cc).StreamingOutputCall(ctx, in)
+	if err == nil {
+		_, err = s.Recv()
+	}
+	return s, err
+}
+
+// hold opens a stream that stays open, proven by one message each way, until
+// it is closed or ctx ends.
+func hold(ctx context.Context, cc grpc.ClientConnInterface) (testpb.TestService_FullDuplexCallClient, error) {
+	s, err := testpb.NewTestServiceClient(cc).FullDuplexCall(ctx)
+	if err == nil {
+		err = s.Send(&testpb.StreamingOutputCallRequest{ResponseParameters: []*testpb.ResponseParameters{{Size: 1}}})
+	}
+	if err == nil {
+		_, err = s.Recv()
+	}
+	return s, err
+}
+
+// eventually polls until ok or the end of ctx.
+func eventually(ctx context.Context, t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("it never came to pass that %s", what)
+		}
+	}
+}
+
+// absent tells whether nobody can connect to the pipe.
+func absent(ctx context.Context, pipe string) bool {
+	c, err := namedpipe.Dial(ctx, pipe)
+	if err != nil {
+		return true
+	}
+	c.Close()
+	return false
+}
+
+// A tapListener counts the HTTP/2 PING frames of its clients, without the
+// acknowledgements.
+type tapListener struct {
+	net.Listener
+
+	mu    sync.Mutex
+	pings []int // by connection
+}
+
+func tap(t testing.TB, pipe string) *tapListener {
+	t.Helper()
+	lis, err := namedpipe.Listen(t.Context(), pipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tapListener{Listener: lis}
+}
+
+// conns is how many connections there have been, and the pings of each.
+func (l *tapListener) conns() []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]int(nil), l.pings...)
+}
+
+func (l *tapListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pings = append(l.pings, 0)
+	return &tapConn{Conn: c, l: l, index: len(l.pings) - 1, skip: len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")}, nil
+}
+
+// A tapConn follows the frames that the client sends. It has one reader.
+type tapConn struct {
+	net.Conn
+	l     *tapListener
+	index int
+	skip  int // bytes to the next frame's header
+	head  []byte
+}
+
+func (c *tapConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	for b := p[:n]; len(b) > 0; {
+		if k := min(c.skip, len(b)); k > 0 {
+			c.skip -= k
+			b = b[k:]
+			continue
+		}
+		k := min(9-len(c.head), len(b))
+		c.head = append(c.head, b[:k]...)
+		b = b[k:]
+		if len(c.head) < 9 {
+			break
+		}
+		if c.head[3] == 0x6 && c.head[4]&1 == 0 {
+			c.l.mu.Lock()
+			c.l.pings[c.index]++
+			c.l.mu.Unlock()
+		}
+		c.skip = int(binary.BigEndian.Uint32(append([]byte{0}, c.head[:3]...)))
+		c.head = c.head[:0]
+	}
+	return n, err
+}
+
+// contains tells whether an error's text holds s; grpc doubles the backslashes
+// of what it quotes.
+func contains(text, s string) bool {
+	return strings.Contains(text, s) || strings.Contains(strings.ReplaceAll(text, `\\`, `\`), s)
+}
