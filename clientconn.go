@@ -56,7 +56,7 @@ func newClientConn(ctx context.Context, pipe *namedpipe.Conn, tlsOnly, checked b
 	c.readyReader.init(pipe)
 	if end, ok := ctx.Deadline(); ok {
 		c.allowed = time.Until(end)
-		c.deadline = pipe.SetReadDeadline(end.Add(-deadlineLead)) == nil
+		c.deadline = pipe.SetDeadline(end.Add(-deadlineLead)) == nil
 	}
 	return c
 }
@@ -117,7 +117,7 @@ func (c *clientConn) look(p []byte, err error) error {
 		if done, text = diagnose(speaks, c.first[:c.have]); done {
 			c.settled.Store(true)
 			if c.deadline {
-				return c.Conn.SetReadDeadline(time.Time{})
+				return c.Conn.SetDeadline(time.Time{})
 			}
 		}
 	}
