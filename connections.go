@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/balancer/base"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/resolver"
 )
 
@@ -102,17 +103,59 @@ func (t *target) pathOf(addr string) string {
 	return addr
 }
 
-func init() {
-	balancer.Register(base.NewBalancerBuilder(LeastBusy, leastBusyBuilder{}, base.Config{HealthCheck: true}))
+func init() { balancer.Register(leastBusyPolicy{}) }
+
+// leastBusyPolicy makes grpc's base balancer with our picker.
+type leastBusyPolicy struct{}
+
+func (leastBusyPolicy) Name() string { return LeastBusy }
+
+func (leastBusyPolicy) Build(cc balancer.ClientConn, opts balancer.BuildOptions) balancer.Balancer {
+	g := &group{ClientConn: cc}
+	return base.NewBalancerBuilder(LeastBusy, g, base.Config{HealthCheck: true}).Build(g, opts)
 }
 
-type leastBusyBuilder struct{}
+// A group is what one channel's connections have in common. Calls that were
+// there before the first connection wait until none of the others is on its way
+// any more: a call that is given to a connection stays there, and waits there
+// for a stream if it must, whatever room the next connection brings.
+type group struct {
+	balancer.ClientConn
+	coming  atomic.Int64 // connections on their way
+	settled atomic.Bool  // calls need not wait for them
+}
 
-func (leastBusyBuilder) Build(info base.PickerBuildInfo) balancer.Picker {
+// NewSubConn follows the state of each connection.
+func (g *group) NewSubConn(addrs []resolver.Address, opts balancer.NewSubConnOptions) (balancer.SubConn, error) {
+	tell := opts.StateListener
+	coming := true
+	g.coming.Add(1)
+	opts.StateListener = func(s balancer.SubConnState) {
+		now := s.ConnectivityState == connectivity.Idle || s.ConnectivityState == connectivity.Connecting
+		if now != coming {
+			coming = now
+			if now {
+				g.coming.Add(1)
+			} else {
+				g.coming.Add(-1)
+			}
+		}
+		tell(s) // which has grpc ask the picker again
+	}
+	sc, err := g.ClientConn.NewSubConn(addrs, opts)
+	if err != nil {
+		g.coming.Add(-1)
+	}
+	return sc, err
+}
+
+// Build makes the picker for the connections that are ready.
+func (g *group) Build(info base.PickerBuildInfo) balancer.Picker {
 	if len(info.ReadySCs) == 0 {
+		g.settled.Store(false)
 		return base.NewErrPicker(balancer.ErrNoSubConnAvailable)
 	}
-	p := &leastBusyPicker{}
+	p := &leastBusyPicker{group: g}
 	for sc, at := range info.ReadySCs {
 		s, ok := at.Address.Attributes.Value(slotKey{}).(*slot)
 		if !ok { // the policy was asked for by name, without WithConnections
@@ -129,6 +172,7 @@ type readyConn struct {
 }
 
 type leastBusyPicker struct {
+	group *group
 	ready []readyConn
 	next  atomic.Uint64
 }
@@ -136,6 +180,12 @@ type leastBusyPicker struct {
 // Pick looks at all connections, each time from another one on, so that equals
 // take turns.
 func (p *leastBusyPicker) Pick(balancer.PickInfo) (balancer.PickResult, error) {
+	if !p.group.settled.Load() {
+		if p.group.coming.Load() > 0 {
+			return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
+		}
+		p.group.settled.Store(true)
+	}
 	first := p.next.Add(1)
 	var best readyConn
 	var fewest int64

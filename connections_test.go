@@ -74,6 +74,36 @@ func TestStreamLimitIsNamed(t *testing.T) {
 	}
 }
 
+// Calls that are there before the connections spread over all of them.
+func TestWithConnectionsFromTheFirstCall(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		ctx := testContext(t)
+		name := pipeName(t)
+		serve(t, name, grpc.MaxConcurrentStreams(10))
+		cc := client(t, name, grpcpipe.WithConnections(3))
+		errs := make([]error, 30)
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() {
+				s, err := grpc_testing.NewTestServiceClient(cc).FullDuplexCall(ctx)
+				if err == nil {
+					err = s.Send(&grpc_testing.StreamingOutputCallRequest{})
+				}
+				if err == nil {
+					_, err = s.Recv()
+				}
+				errs[i] = err
+			})
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+		cc.Close()
+	}
+}
+
 // Other deadlines keep grpc's words.
 func TestStreamLimitIsNotBlamedForAnythingElse(t *testing.T) {
 	t.Parallel()
