@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// message is what all contenders with protobuf carry.
+type message = wrapperspb.BytesValue
+
+func init() {
+	for _, c := range []struct{ name, network, about string }{
+		{stock, stockNetwork, "grpc-go without options, on " + stockNetwork},
+		{stockAgain, stockNetwork, "the same once more: what it differs by is noise"},
+		{"grpc-go (tcp)", "tcp", "grpc-go without options, on TCP loopback"},
+	} {
+		register(&contender{
+			name: c.name, about: c.about, network: c.network,
+			serve: func(lis net.Listener) error { return serveGRPC(lis) },
+			dial: func(addr string) (session, error) {
+				if c.network == "unix" {
+					addr = "unix:" + addr
+				}
+				return newGRPC(grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials())))
+			},
+		})
+	}
+}
+
+func serveGRPC(lis net.Listener, opts ...grpc.ServerOption) error {
+	srv := grpc.NewServer(opts...)
+	srv.RegisterService(&echoService, struct{}{})
+	return srv.Serve(lis)
+}
+
+// echoService is written by hand for want of a method that takes a message of
+// one field, so that every contender encodes the same bytes.
+var echoService = grpc.ServiceDesc{
+	ServiceName: "bench.Echo",
+	HandlerType: (*any)(nil),
+	Methods: []grpc.MethodDesc{{
+		MethodName: "Echo",
+		Handler: func(_ any, ctx context.Context, dec func(any) error, in grpc.UnaryServerInterceptor) (any, error) {
+			m := new(message)
+			if err := dec(m); err != nil {
+				return nil, err
+			}
+			if in == nil {
+				return m, nil
+			}
+			return in(ctx, m, &grpc.UnaryServerInfo{FullMethod: "/bench.Echo/Echo"},
+				func(_ context.Context, req any) (any, error) { return req, nil })
+		},
+	}},
+	Streams: []grpc.StreamDesc{
+		{StreamName: "Receive", ServerStreams: true, Handler: func(_ any, s grpc.ServerStream) error {
+			m := new(message)
+			if err := s.RecvMsg(m); err != nil {
+				return err
+			}
+			return give(m, func(m *message) error { return s.SendMsg(m) })
+		}},
+		{StreamName: "Send", ClientStreams: true, Handler: func(_ any, s grpc.ServerStream) error {
+			n, err := take(func(m *message) error { return s.RecvMsg(m) })
+			if err != nil {
+				return err
+			}
+			return s.SendMsg(order(0, n))
+		}},
+	},
+}
+
+// order is the message that asks for count messages of a size.
+func order(size, count int) *message {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(size))
+	return &message{Value: binary.LittleEndian.AppendUint32(b, uint32(count))}
+}
+
+func readOrder(m *message) (size, count int) {
+	if len(m.Value) < 8 {
+		return 0, 0
+	}
+	return int(binary.LittleEndian.Uint32(m.Value)), int(binary.LittleEndian.Uint32(m.Value[4:]))
+}
+
+// give answers an order.
+func give(m *message, send func(*message) error) error {
+	size, count := readOrder(m)
+	out := &message{Value: make([]byte, size)}
+	for range count {
+		if err := send(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take counts messages to the end of their stream.
+func take(recv func(*message) error) (n int, err error) {
+	for ; ; n++ {
+		switch err := recv(new(message)); err {
+		case nil:
+		case io.EOF:
+			return n, nil
+		default:
+			return n, err
+		}
+	}
+}
+
+type grpcSession struct{ *grpc.ClientConn }
+
+func newGRPC(cc *grpc.ClientConn, err error) (session, error) {
+	if err != nil {
+		return nil, err
+	}
+	return grpcSession{cc}, nil
+}
+
+func (s grpcSession) echo(ctx context.Context, p []byte) error {
+	in, out := message{Value: p}, message{}
+	if err := s.Invoke(ctx, "/bench.Echo/Echo", &in, &out); err != nil {
+		return err
+	}
+	return sameSize(p, out.Value)
+}
+
+var (
+	receiveDesc = &grpc.StreamDesc{ServerStreams: true}
+	sendDesc    = &grpc.StreamDesc{ClientStreams: true}
+)
+
+func (s grpcSession) receive(ctx context.Context, size, count int) error {
+	st, err := s.NewStream(ctx, receiveDesc, "/bench.Echo/Receive")
+	if err != nil {
+		return err
+	}
+	if err := st.SendMsg(order(size, count)); err != nil {
+		return err
+	}
+	if err := st.CloseSend(); err != nil {
+		return err
+	}
+	n, err := take(func(m *message) error { return st.RecvMsg(m) })
+	return sameCount(n, count, err)
+}
+
+func (s grpcSession) send(ctx context.Context, p []byte, count int) error {
+	st, err := s.NewStream(ctx, sendDesc, "/bench.Echo/Send")
+	if err != nil {
+		return err
+	}
+	m := &message{Value: p}
+	for range count {
+		if err := st.SendMsg(m); err != nil {
+			return err
+		}
+	}
+	if err := st.CloseSend(); err != nil {
+		return err
+	}
+	var sum message
+	err = st.RecvMsg(&sum)
+	_, n := readOrder(&sum)
+	return sameCount(n, count, err)
+}
+
+func (s grpcSession) tagged(ctx context.Context) context.Context {
+	return metadata.NewOutgoingContext(ctx, someMetadata)
+}
+
+var someMetadata = metadata.Pairs("trace-id", "4bf92f3577b34da6a3ce929d0e0e4736", "user", "benchmark")

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+)
+
+// A contender is one way for two processes to talk. To add one, write a file
+// that calls register from an init function.
+type contender struct {
+	name, about string
+	// network is "pipe", "unix" or "tcp": what serve is given a listener of.
+	// Contenders on "pipe" are given a pipe of package namedpipe.
+	network string
+	// prepare changes what belongs to the whole process; it comes first.
+	prepare func()
+	// listen makes the listener where network doesn't say enough.
+	listen func(addr string) (net.Listener, error)
+	// serve serves until the listener is closed.
+	serve func(net.Listener) error
+	// dial makes a connection to the server.
+	dial func(addr string) (session, error)
+	// command is for a contender whose processes are another program's.
+	command *foreign
+}
+
+// A session is a connection to a contender's server. Its methods are called
+// from several goroutines.
+type session interface {
+	// echo makes a call that answers with its payload.
+	echo(context.Context, []byte) error
+	Close() error
+}
+
+// A receiver can take a stream of messages from its server.
+type receiver interface {
+	receive(ctx context.Context, size, count int) error
+}
+
+// A sender can send a stream of messages to its server and learn that all have
+// arrived.
+type sender interface {
+	send(ctx context.Context, payload []byte, count int) error
+}
+
+// A tagger can send metadata with its calls.
+type tagger interface {
+	tagged(context.Context) context.Context
+}
+
+// A single is a session that carries one call at a time.
+type single interface{ single() }
+
+// errNot is a work that a contender can't do; the table has a gap there.
+var errNot = errors.New("not offered by this contender")
+
+var contenders []*contender
+
+func register(c *contender) { contenders = append(contenders, c) }
+
+func find(name string) *contender {
+	for _, c := range contenders {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// The contenders that results are related to.
+const (
+	stock      = "grpc-go"         // on the system's local socket, or on TCP on Windows
+	stockAgain = "grpc-go (again)" // the same once more: the noise
+	ours       = "grpcpipe"
+)

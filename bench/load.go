@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// An outcome is one measurement.
+type outcome struct {
+	Ops     int64         // calls, messages or dials
+	Elapsed time.Duration // of all of them
+	P50     time.Duration
+	P99     time.Duration
+	// What both processes spent on it, filled in by the orchestrator.
+	Client, Server stats
+}
+
+// load does the line's work for a while, after a warm-up.
+func (l *loader) load(ln line, d time.Duration) (*outcome, error) {
+	workers, err := l.workers(ln)
+	if err != nil {
+		return nil, err
+	}
+	d *= time.Duration(max(ln.Long, 1))
+	if _, err := drive(workers, d/4); err != nil {
+		return nil, err
+	}
+	before := readStats()
+	o, err := drive(workers, d)
+	if err != nil {
+		return nil, err
+	}
+	o.Client = readStats().minus(before)
+	return o, nil
+}
+
+// A worker does one unit of work and says how many operations it was.
+type worker func() (int, error)
+
+func (l *loader) workers(ln line) ([]worker, error) {
+	if ln.Kind == "dial" {
+		return []worker{l.dialOnce}, nil
+	}
+	first, err := l.open(1)
+	if err != nil {
+		return nil, err
+	}
+	// A connection that carries one call at a time is one for each worker, as
+	// its users do it.
+	n := max(ln.Sessions, 1)
+	if _, ok := first[0].(single); ok {
+		n = max(n, ln.InFlight)
+	}
+	sessions, err := l.open(n)
+	if err != nil {
+		return nil, err
+	}
+	var out []worker
+	for i := range ln.InFlight {
+		s := sessions[i%n]
+		if ln.Sessions > ln.InFlight {
+			out = append(out, spread(sessions, i, ln.InFlight, ln))
+			continue
+		}
+		w, err := work(s, ln)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+// spread is a worker that goes round its share of the connections.
+func spread(sessions []session, at, step int, ln line) worker {
+	payload := make([]byte, ln.Size)
+	ctx := context.Background()
+	i := at
+	return func() (int, error) {
+		s := sessions[i]
+		if i += step; i >= len(sessions) {
+			i = at
+		}
+		return 1, s.echo(ctx, payload)
+	}
+}
+
+func work(s session, ln line) (worker, error) {
+	payload := make([]byte, ln.Size)
+	ctx := context.Background()
+	count := ln.count()
+	switch ln.Kind {
+	case "unary":
+		if ln.Metadata {
+			if _, ok := s.(tagger); !ok {
+				return nil, errNot
+			}
+		}
+		if !ln.Deadline && !ln.Metadata {
+			return func() (int, error) { return 1, s.echo(ctx, payload) }, nil
+		}
+		return func() (int, error) {
+			ctx, cancel := context.WithTimeout(callContext(ln, s), deadline)
+			defer cancel()
+			return 1, s.echo(ctx, payload)
+		}, nil
+	case "receive":
+		r, ok := s.(receiver)
+		if !ok {
+			return nil, errNot
+		}
+		return func() (int, error) { return count, r.receive(ctx, ln.Size, count) }, nil
+	case "send":
+		r, ok := s.(sender)
+		if !ok {
+			return nil, errNot
+		}
+		return func() (int, error) { return count, r.send(ctx, payload, count) }, nil
+	}
+	return nil, fmt.Errorf("unknown kind of work %q", ln.Kind)
+}
+
+func callContext(ln line, s session) context.Context {
+	ctx := context.Background()
+	if t, ok := s.(tagger); ok && ln.Metadata {
+		ctx = t.tagged(ctx)
+	}
+	return ctx
+}
+
+func (l *loader) dialOnce() (int, error) {
+	s, err := l.dial(l.addr)
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	return 1, s.echo(context.Background(), make([]byte, 64))
+}
+
+// drive lets the workers work until the time is over.
+func drive(workers []worker, d time.Duration) (*outcome, error) {
+	var (
+		wg    sync.WaitGroup
+		stop  atomic.Bool
+		times = make([]*histogram, len(workers))
+		ops   = make([]int64, len(workers))
+		errs  = make([]error, len(workers))
+		start = time.Now()
+	)
+	for i, w := range workers {
+		times[i] = new(histogram)
+		wg.Go(func() {
+			last := time.Now()
+			for !stop.Load() {
+				n, err := w()
+				if err != nil {
+					errs[i] = err
+					stop.Store(true)
+					return
+				}
+				now := time.Now()
+				times[i].add(now.Sub(last))
+				ops[i] += int64(n)
+				last = now
+				if now.Sub(start) >= d {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	o := &outcome{Elapsed: time.Since(start)}
+	var all histogram
+	for i := range workers {
+		if errs[i] != nil {
+			return nil, errs[i]
+		}
+		o.Ops += ops[i]
+		all.merge(times[i])
+	}
+	o.P50, o.P99 = all.quantile(0.5), all.quantile(0.99)
+	return o, nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// markdown writes the tables of a run.
+func (r *results) markdown(w io.Writer) {
+	fmt.Fprintf(w, "%s; commit %s, %s. `%s`, %d rounds of %v, took %v.\n", r.Machine, r.Commit, r.Date, r.Command, r.Rounds, r.Time, r.Took)
+	for _, s := range r.Systems {
+		fmt.Fprintf(w, "\n### %s\n", s.title())
+		s.ratios(w)
+		s.figures(w)
+		s.connectionTables(w)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "\nNot measured: %s.\n", n)
+	}
+}
+
+func (s *systemResult) title() string {
+	t := s.System
+	if s.Under != "" {
+		t += " under " + s.Under
+	}
+	return fmt.Sprintf("%s (%s, GOMAXPROCS=%d)", t, s.Go, s.Procs)
+}
+
+func (s spread5) String() string {
+	mark := ""
+	if s.over() == 0 {
+		mark = " ≈"
+	}
+	return fmt.Sprintf("%s [%s-%s]%s", short(s.Median), short(s.Q1), short(s.Q3), mark)
+}
+
+// short is a number with three digits that count.
+func short(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+// ratios writes how fast each contender is as a multiple of the base.
+func (s *systemResult) ratios(w io.Writer) {
+	var rest []*lineResult
+	var names []string
+	for _, n := range s.Contenders {
+		if n != stock && (line{}).takes(s.System, n) {
+			names = append(names, n)
+		}
+	}
+	fmt.Fprintf(w, "\nSpeed as a multiple of %s in the same round: median [quartiles]; ≈ means that the quartiles cover 1.\n\n| work | %s |", stock, stock)
+	for _, n := range names {
+		fmt.Fprintf(w, " %s |", n)
+	}
+	fmt.Fprint(w, "\n|---|---|")
+	for range names {
+		fmt.Fprint(w, "---|")
+	}
+	for _, lr := range s.Lines {
+		if lr.Line.Transport {
+			rest = append(rest, lr)
+			continue
+		}
+		fmt.Fprintf(w, "\n| %s | %s |", lr.Line.About, lr.absolute(stock))
+		for _, n := range names {
+			fmt.Fprintf(w, " %s |", lr.cell(n, s.System))
+		}
+	}
+	fmt.Fprintln(w)
+	for _, lr := range rest {
+		base := lr.Line.base(s.System)
+		if v, ok := lr.ratio(transportName, base); ok {
+			fmt.Fprintf(w, "\n%s: %s %s times %s (%s; %s), %s allocations a message at the client.\n", lr.Line.About, transportName, v, base,
+				lr.absolute(transportName), lr.absolute(base), lr.clientAllocs(transportName)+" against "+lr.clientAllocs(base))
+		}
+	}
+}
+
+func (lr *lineResult) cell(name, goos string) string {
+	if v, ok := lr.ratio(name, lr.Line.base(goos)); ok {
+		return v.String()
+	}
+	if len(lr.Rounds[name]) > 0 {
+		return lr.absolute(name) // nothing to relate it to
+	}
+	return "–"
+}
+
+// absolute is a contender's own figure, which only its neighbours in the table
+// give a meaning.
+func (lr *lineResult) absolute(name string) string {
+	l := lr.Line
+	v, ok := lr.figure(name, func(o *outcome) float64 {
+		switch {
+		case l.streams() && l.Size >= 1<<10:
+			return float64(o.Ops) * float64(l.Size) / o.Elapsed.Seconds() / 1e6
+		case l.bySpeed():
+			return float64(o.Ops) / o.Elapsed.Seconds()
+		}
+		return float64(o.P50.Nanoseconds()) / 1e3
+	})
+	switch {
+	case !ok:
+		return "–"
+	case l.streams() && l.Size >= 1<<10:
+		return short(v) + " MB/s"
+	case l.bySpeed():
+		return fmt.Sprintf("%.0f/s", v)
+	}
+	return short(v) + " µs"
+}
+
+func (lr *lineResult) clientAllocs(name string) string {
+	v, ok := lr.figure(name, func(o *outcome) float64 { return float64(o.Client.Allocs) / float64(max(o.Ops, 1)) })
+	if !ok {
+		return "–"
+	}
+	return short(v)
+}
+
+// figures writes what a call costs.
+func (s *systemResult) figures(w io.Writer) {
+	fmt.Fprint(w, "\nCost of a call, client and server together: microseconds of processor time, allocations, context switches.\n\n| work |")
+	var names []string
+	for _, n := range s.Contenders {
+		if n != stockAgain && (line{}).takes(s.System, n) {
+			names = append(names, n)
+			fmt.Fprintf(w, " %s |", n)
+		}
+	}
+	fmt.Fprint(w, "\n|---|")
+	for range names {
+		fmt.Fprint(w, "---|")
+	}
+	for _, lr := range s.Lines {
+		if lr.Line.Transport {
+			continue
+		}
+		fmt.Fprintf(w, "\n| %s |", lr.Line.About)
+		for _, n := range names {
+			per := func(f func(stats) float64) string {
+				v, ok := lr.figure(n, func(o *outcome) float64 { return f(o.Client.plus(o.Server)) / float64(max(o.Ops, 1)) })
+				if !ok {
+					return "–"
+				}
+				return short(v)
+			}
+			fmt.Fprintf(w, " %s; %s; %s |",
+				per(func(s stats) float64 { return float64(s.CPU.Nanoseconds()) / 1e3 }),
+				per(func(s stats) float64 { return float64(s.Allocs) }),
+				per(func(s stats) float64 { return float64(s.Switches) }))
+		}
+	}
+	fmt.Fprintln(w)
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// note says in one line what could not be measured, at once and in the results.
+func (r *results) note(format string, args ...any) {
+	s := fmt.Sprintf(format, args...)
+	if slices.Contains(r.Notes, s) {
+		return
+	}
+	r.Notes = append(r.Notes, s)
+	fmt.Fprintln(os.Stderr, "bench:", s)
+}
+
+// measure runs the whole benchmark.
+func measure(o options, lines []line, cmd string) (*results, error) {
+	lines, err := chosen(lines, o.lines)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	words, err := self()
+	if err != nil {
+		return nil, err
+	}
+	r := newResults(cmd, o)
+	native := &system{Name: runtime.GOOS, words: words, dir: dir, names: names()}
+	systems := []*system{native}
+	if w := r.wine(o, dir); w != nil {
+		systems = append(systems, w)
+	}
+	r.pick(o.only, systems)
+	began := time.Now()
+	for _, s := range systems {
+		s.o = o
+		r.Systems = append(r.Systems, s.measure(r, lines))
+	}
+	r.Took = time.Since(began).Round(time.Second)
+	return r, nil
+}
+
+// wine returns the system of Windows programs on this machine, if there is one.
+func (r *results) wine(o options, dir string) *system {
+	if o.wine == "" || runtime.GOOS == "windows" {
+		return nil
+	}
+	if _, err := exec.Command(o.wine, "path").Output(); err != nil {
+		r.note("no lines of Windows: there is no Wine here (make wine gets it)")
+		return nil
+	}
+	exe := filepath.Join(dir, "bench.exe")
+	build := exec.Command("go", "build", "-o", exe, ".")
+	build.Env = append(os.Environ(), "GOOS=windows")
+	if out, err := build.CombinedOutput(); err != nil {
+		first, _, _ := strings.Cut(string(out), "\n")
+		r.note("no lines of Windows: can't build for it: %v: %s", err, first)
+		return nil
+	}
+	s := &system{Name: "windows", words: []string{o.wine, "run", exe}, dir: dir}
+	out, err := exec.Command(o.wine, "run", exe, childVerb, "list").Output()
+	if err == nil {
+		err = json.Unmarshal(out, &s.names)
+	}
+	if err != nil {
+		r.note("no lines of Windows: Wine doesn't run this program: %v", err)
+		return nil
+	}
+	if v, err := exec.Command(o.wine, "version").Output(); err == nil {
+		s.Under = strings.TrimSpace(string(v))
+	}
+	return s
+}
+
+// pick leaves the contenders that were asked for, and the one that the others
+// are related to.
+func (r *results) pick(only string, systems []*system) {
+	if only == "" {
+		return
+	}
+	want := strings.Split(only, ",")
+	for i := range want {
+		want[i] = strings.TrimSpace(want[i])
+		if !slices.ContainsFunc(systems, func(s *system) bool { return slices.Contains(s.names, want[i]) }) {
+			r.note("there is no contender %q; there are: %s", want[i], strings.Join(systems[0].names, ", "))
+		}
+	}
+	for _, s := range systems {
+		s.names = slices.DeleteFunc(s.names, func(n string) bool { return !slices.Contains(want, n) && n != stock })
+	}
+}
+
+// A system is where contenders run: this one, or Windows under Wine.
+type system struct {
+	Name  string
+	Under string
+	words []string
+	dir   string
+	names []string
+	o     options
+	next  int
+}
+
+// address is a new address for a contender.
+func (s *system) address(name string) string {
+	s.next++
+	id := fmt.Sprintf("bench-%d-%d", os.Getpid(), s.next)
+	switch network(s.Name, name) {
+	case "tcp":
+		return "127.0.0.1:0"
+	case "unix":
+		return filepath.Join(s.dir, id+".sock")
+	}
+	if s.Name != "windows" {
+		// The same kind of file for all, so that no contender has a longer path.
+		return filepath.Join(s.dir, id+".sock")
+	}
+	return id
+}
+
+// network is what a contender listens on: this build knows but its own.
+func network(goos, name string) string {
+	if goos == "windows" && (name == stock || name == stockAgain) {
+		return "tcp"
+	}
+	if c := find(name); c != nil {
+		return c.network
+	}
+	return "pipe"
+}
+
+func (s *system) measure(r *results, lines []line) *systemResult {
+	out := &systemResult{System: s.Name, Under: s.Under}
+	pairs := map[string]*pair{}
+	defer func() {
+		for _, p := range pairs {
+			p.stop()
+		}
+	}()
+	for _, n := range s.names {
+		if !slices.ContainsFunc(lines, func(l line) bool { return l.takes(s.Name, n) }) {
+			continue
+		}
+		p, err := startPair(s.words, n, s.address(n))
+		if err != nil {
+			r.note("%s (%s): %v; it is left out", n, s.Name, err)
+			continue
+		}
+		pairs[n] = p
+		out.Contenders = append(out.Contenders, n)
+		out.Procs, out.Go = p.client.first.Procs, p.client.first.Go
+	}
+	for _, l := range lines {
+		if lr := s.line(r, l, pairs); lr != nil {
+			out.Lines = append(out.Lines, lr)
+		}
+	}
+	if s.o.memory {
+		s.connections(r, out)
+	}
+	return out
+}
+
+// line measures one line of all contenders in turn, round after round; each
+// round begins with another.
+func (s *system) line(r *results, l line, pairs map[string]*pair) *lineResult {
+	var in []string
+	for _, n := range s.names {
+		if pairs[n] != nil && l.takes(s.Name, n) {
+			in = append(in, n)
+		}
+	}
+	lr := &lineResult{Line: l, Rounds: map[string][]*outcome{}}
+	for round := range s.o.rounds {
+		for i := range in {
+			n := in[(i+round)%len(in)]
+			p := pairs[n]
+			if p == nil {
+				continue
+			}
+			o, err := p.load(l, s.o.time)
+			switch {
+			case err == nil:
+				for len(lr.Rounds[n]) < round {
+					lr.Rounds[n] = append(lr.Rounds[n], nil)
+				}
+				lr.Rounds[n] = append(lr.Rounds[n], o)
+				continue
+			case err == errNot:
+			default:
+				r.note("%s (%s), %s: %v; the rest of its lines is left out", n, s.Name, l.Name, err)
+				p.stop()
+				pairs[n] = nil
+				delete(pairs, n)
+			}
+			delete(lr.Rounds, n)
+			in = slices.DeleteFunc(slices.Clone(in), func(m string) bool { return m == n && err == errNot })
+			if len(in) == 0 {
+				return nil
+			}
+		}
+	}
+	fmt.Fprintf(os.Stderr, "%-8s %-18s %s\n", s.Name, l.Name, lr.brief(s.Name))
+	return lr
+}

@@ -1,0 +1,101 @@
+package main
+
+import "time"
+
+// A line is one kind of work, a line of the table.
+type line struct {
+	Name  string // also the name in -lines and in the baseline
+	About string
+	Kind  string // unary, receive, send, dial
+	Size  int
+	// InFlight is how many calls or streams are under way at a time.
+	InFlight int
+	Deadline bool
+	Metadata bool
+	// Sessions is the number of connections that the calls are spread over.
+	Sessions int
+	// Transport is a line of the connections without RPC: package namedpipe
+	// against what a program would have instead.
+	Transport bool
+	// Long is how many times the usual time the line takes.
+	Long int
+}
+
+// count is the number of messages of one stream.
+func (l line) count() int { return max(min(1000, 16<<20/max(l.Size, 1)), 8) }
+
+// streams tells whether the line moves messages and not calls.
+func (l line) streams() bool { return l.Kind == "receive" || l.Kind == "send" }
+
+// bySpeed tells whether the line's figure is a rate; otherwise it is the median
+// time of a call, which other programs on the machine disturb less.
+func (l line) bySpeed() bool { return l.streams() || l.InFlight > 1 }
+
+var allLines = []line{
+	{Name: "unary-0/1", About: "empty call, 1 in flight", Kind: "unary", InFlight: 1},
+	{Name: "unary-64/1", About: "64 B echo, 1 in flight", Kind: "unary", Size: 64, InFlight: 1},
+	{Name: "unary-64/8", About: "64 B echo, 8 in flight", Kind: "unary", Size: 64, InFlight: 8},
+	{Name: "unary-64/64", About: "64 B echo, 64 in flight", Kind: "unary", Size: 64, InFlight: 64},
+	{Name: "unary-64/512", About: "64 B echo, 512 in flight", Kind: "unary", Size: 64, InFlight: 512},
+	{Name: "unary-64/1/rich", About: "64 B echo with deadline and metadata, 1 in flight", Kind: "unary", Size: 64, InFlight: 1, Deadline: true, Metadata: true},
+	{Name: "unary-64/64/rich", About: "64 B echo with deadline and metadata, 64 in flight", Kind: "unary", Size: 64, InFlight: 64, Deadline: true, Metadata: true},
+	{Name: "unary-1K/1", About: "1 KiB echo, 1 in flight", Kind: "unary", Size: 1 << 10, InFlight: 1},
+	{Name: "unary-1K/64", About: "1 KiB echo, 64 in flight", Kind: "unary", Size: 1 << 10, InFlight: 64},
+	{Name: "unary-64K/1", About: "64 KiB echo, 1 in flight", Kind: "unary", Size: 64 << 10, InFlight: 1},
+	{Name: "unary-64K/8", About: "64 KiB echo, 8 in flight", Kind: "unary", Size: 64 << 10, InFlight: 8},
+	{Name: "unary-1M/1", About: "1 MiB echo, 1 in flight", Kind: "unary", Size: 1 << 20, InFlight: 1},
+	{Name: "receive-64", About: "server stream of 64 B messages", Kind: "receive", Size: 64, InFlight: 1},
+	{Name: "receive-64K", About: "server stream of 64 KiB messages", Kind: "receive", Size: 64 << 10, InFlight: 1},
+	{Name: "send-64K", About: "client stream of 64 KiB messages", Kind: "send", Size: 64 << 10, InFlight: 1},
+	{Name: "send-1M", About: "client stream of 1 MiB messages", Kind: "send", Size: 1 << 20, InFlight: 1},
+	{Name: "dial", About: "new connection and its first call", Kind: "dial", Size: 64, InFlight: 1},
+	{Name: "transport-64", About: "transport alone: 64 B to and fro", Kind: "unary", Size: 64, InFlight: 1, Transport: true, Long: 2},
+	{Name: "transport-64K", About: "transport alone: 64 KiB writes one way", Kind: "send", Size: 64 << 10, InFlight: 1, Transport: true, Long: 2},
+}
+
+// quickLines are those of -quick.
+var quickLines = []string{"unary-64/1", "unary-64/64", "unary-64K/1", "receive-64", "send-64K", "send-1M", "dial"}
+
+// connectionCounts are the numbers of connections at which memory and speed are
+// looked at.
+var connectionCounts = []int{1, 10, 100, 1000}
+
+const (
+	deadline = 30 * time.Second
+	// transportName is the contender that is package namedpipe alone.
+	transportName = "namedpipe"
+)
+
+// rival is the connection that package namedpipe is measured against: what it
+// is made of, or on Windows go-winio's.
+func rival(goos string) string {
+	if goos == "windows" {
+		return "go-winio"
+	}
+	return "raw"
+}
+
+// limit is the contender without RPC that takes part in the lines of RPC.
+func limit(goos string) string {
+	if goos == "windows" {
+		return transportName
+	}
+	return "raw"
+}
+
+// takes tells whether the contender takes part in the line.
+func (l line) takes(goos, name string) bool {
+	isTransport := name == transportName || name == rival(goos)
+	if l.Transport {
+		return isTransport
+	}
+	return !isTransport || name == limit(goos)
+}
+
+// base is the contender that the line is related to.
+func (l line) base(goos string) string {
+	if l.Transport {
+		return rival(goos)
+	}
+	return stock
+}
