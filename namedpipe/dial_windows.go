@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -27,12 +28,23 @@ func (d *Dialer) open(_ context.Context, addr *Addr) (conn, error) {
 	pipe, err := windows.CreateFile(path, windows.GENERIC_READ|windows.GENERIC_WRITE, 0, nil, windows.OPEN_EXISTING,
 		windows.FILE_FLAG_OVERLAPPED|windows.SECURITY_SQOS_PRESENT|qosLevels[d.ImpersonationLevel], 0)
 	if err != nil {
-		return conn{}, explainOpen(err)
+		return conn{}, explainOpen(addr.path, err)
 	}
 	return newConn(pipe, addr)
 }
 
-func explainOpen(err error) error {
+// insideAppContainer tells whether this process may only use names of the form
+// LOCAL\NAME, and whether the path is none.
+func insideAppContainer(path string) bool {
+	const local = pipePrefix + `LOCAL\`
+	return packageOf(windows.GetCurrentProcessToken()) != "" &&
+		(len(path) < len(local) || !strings.EqualFold(path[:len(local)], local))
+}
+
+func explainOpen(path string, err error) error {
+	if err == windows.ERROR_ACCESS_DENIED && insideAppContainer(path) {
+		return explain(err, "access denied: this process is in an AppContainer", `its names have the form LOCAL\NAME`)
+	}
 	switch err {
 	case windows.ERROR_FILE_NOT_FOUND, windows.ERROR_PATH_NOT_FOUND:
 		return explain(err, "there is no such pipe", "start the server, or check the name")
@@ -47,7 +59,10 @@ func explainOpen(err error) error {
 }
 
 // explainCreate says what an error from the making of an instance means.
-func explainCreate(err error) error {
+func explainCreate(path string, err error) error {
+	if err == windows.STATUS_ACCESS_DENIED && insideAppContainer(path) {
+		return explainAs(fs.ErrPermission, err, "access denied: this process is in an AppContainer", `its names have the form LOCAL\NAME`)
+	}
 	switch err {
 	case windows.STATUS_OBJECT_NAME_COLLISION, windows.STATUS_INSTANCE_NOT_AVAILABLE, windows.STATUS_PIPE_NOT_AVAILABLE:
 		return explainAs(errNameTaken, err, "another server is listening on this name, or clients of one that has gone still hold it", "stop it, or choose another name")

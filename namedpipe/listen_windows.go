@@ -71,7 +71,7 @@ func (l *Listener) start(cfg ListenConfig) error {
 		}
 		if err != nil {
 			w.shutdown()
-			return explainCreate(err)
+			return explainCreate(l.addr.path, err)
 		}
 	}
 	go w.serve()

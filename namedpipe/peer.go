@@ -4,11 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 )
-
-// peekTimeout bounds how long Peer waits for a client's first byte on Windows.
-const peekTimeout = 10 * time.Second
 
 // Account is a user or a group of the system.
 type Account struct {

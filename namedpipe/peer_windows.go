@@ -314,6 +314,9 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(fa, fb)
 }
 
+// peekTimeout bounds how long Peer waits for a client's first byte.
+const peekTimeout = 10 * time.Second
+
 // peekedByte holds the client's first byte from Peer to the first Read.
 type peekedByte struct {
 	full  atomic.Bool
