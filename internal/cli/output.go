@@ -3,7 +3,9 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"os"
 	"time"
 
@@ -101,3 +103,23 @@ func span(d time.Duration) string {
 
 // ms is a time in JSON: milliseconds.
 func ms(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
+
+// height is the number of lines of the terminal w.
+func height(w any) int {
+	if f, ok := w.(*os.File); ok {
+		if _, n, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
+		}
+	}
+	return 24
+}
+
+// bareText is an error without the operation and the path before it, for where
+// the path stands beside it anyway.
+func bareText(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return err.Error()
+}

@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/signal"
@@ -16,9 +18,10 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
-
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/examples/greeter/greetpb"
@@ -35,8 +38,15 @@ func peerMain(args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
 	var err error
-	if kind == "stale" {
+	switch kind {
+	case "stale":
 		return leaveSocket(pipe)
+	case "busy":
+		if err := stayBusy(ctx, pipe); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
 	}
 	lis, err := namedpipe.Listen(ctx, pipe)
 	if err != nil {
@@ -103,6 +113,12 @@ func grpcPeer(kind string, args []string) *grpc.Server {
 			panic(err)
 		}
 		return interoptest.NewServer(append(grpcpipe.ServerOptions(), grpc.Creds(credentials.NewServerTLSFromCert(&cert)))...)
+	case "notserving":
+		s := grpc.NewServer(grpcpipe.ServerOptions()...)
+		h := health.NewServer()
+		h.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
+		healthpb.RegisterHealthServer(s, h)
+		return s
 	case "dying": // ends in the middle of a stream
 		s := grpc.NewServer(grpcpipe.ServerOptions()...)
 		s.RegisterService(&grpc.ServiceDesc{
@@ -164,4 +180,34 @@ func refuseAuthority(c net.Conn) {
 			}
 		}
 	}
+}
+
+// probeWait waits until each of the pipes can be opened or, after -busy, until
+// it is there and can't.
+func probeWait(pipes []string) int {
+	busy := pipes[0] == "-busy"
+	if busy {
+		pipes = pipes[1:]
+	}
+	end := time.Now().Add(30 * time.Second)
+	for _, pipe := range pipes {
+		for {
+			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			c, err := namedpipe.Dial(ctx, pipe)
+			cancel()
+			if err == nil {
+				c.Close()
+			}
+			missing := errors.Is(err, fs.ErrNotExist)
+			if busy && errors.Is(err, context.DeadlineExceeded) && !missing || !busy && err == nil {
+				break
+			}
+			if time.Now().After(end) {
+				fmt.Fprintln(os.Stderr, pipe, err)
+				return 1
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+	}
+	return 0
 }

@@ -18,8 +18,10 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"grpcpipe": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
-		"peer":     func() { os.Exit(peerMain(os.Args[1:])) },
+		"grpcpipe":   func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"peer":       func() { os.Exit(peerMain(os.Args[1:])) },
+		"probe-wait": func() { os.Exit(probeWait(os.Args[1:])) },
+		"nobody":     func() { os.Exit(asNobody(os.Args[1:])) },
 	})
 }
 
@@ -39,6 +41,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("PIPE2", testproc.PipeName())
 	env.Setenv("PIPE3", testproc.PipeName())
 	env.Setenv("NO_COLOR", "")
+	certs, err := filepath.Abs("../../interop/testdata")
+	if err != nil {
+		return err
+	}
+	env.Setenv("CERTS", filepath.ToSlash(certs))
 	// Programs of the test's own keep to one folder, whose name must be short
 	// enough for a socket's address.
 	if runtime.GOOS != "windows" {

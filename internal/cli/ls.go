@@ -1,0 +1,273 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+const (
+	// watchInterval is how often --watch looks.
+	watchInterval = 500 * time.Millisecond
+	// detailTimeout bounds the opening of one pipe for --details, and
+	// detailsAtOnce how many are open at the same time.
+	detailTimeout = time.Second
+	detailsAtOnce = 8
+)
+
+// row is a pipe as `ls` shows it.
+type row struct {
+	Name         string      `json:"name"`
+	Path         string      `json:"path"`
+	State        string      `json:"state"`
+	Instances    int         `json:"instances,omitempty"`
+	MaxInstances int         `json:"max_instances,omitempty"`
+	Details      *detailJSON `json:"details,omitempty"`
+}
+
+// detailJSON is what only opening a pipe tells.
+type detailJSON struct {
+	Owner      string `json:"owner,omitempty"`
+	Access     string `json:"access,omitempty"`
+	PID        int    `json:"pid,omitempty"`
+	Executable string `json:"executable,omitempty"`
+	Error      string `json:"error,omitempty"`
+}
+
+func (a *app) lsCommand() *cobra.Command {
+	var watch, details bool
+	cmd := &cobra.Command{
+		Use:   "ls [GLOB]",
+		Short: "List the pipes of this machine, without opening any",
+		Long: `List the pipes of this machine that fit GLOB, in which * stands for anything.
+No pipe is opened, for that would take an instance from its server.
+
+On Windows the instances of each pipe are shown, and the most there can be.
+Elsewhere the list is of the sockets that .NET maps pipe names to, in $TMPDIR or
+/tmp; on Linux the state tells whether a process of this network namespace
+listens on it: a stale one is what a killed server has left.
+
+--details opens each pipe once and so does take an instance, for a moment; it
+adds the owner, who may connect, and the server's process.`,
+		Example: `  grpcpipe ls
+  grpcpipe ls 'worker-*' -o json
+  grpcpipe ls MyPipe --details
+  grpcpipe ls --watch`,
+		Args:              args("[GLOB]"),
+		ValidArgsFunction: completePipe,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			glob := "*"
+			if len(args) > 0 {
+				glob = args[0]
+			}
+			if watch {
+				return a.watch(cmd.Context(), glob, details)
+			}
+			rows, err := list(cmd.Context(), glob, details)
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.printJSON(rows)
+			}
+			if details && len(rows) > 0 {
+				fmt.Fprintln(a.stderr, "grpcpipe: --details has taken an instance of each pipe for a moment")
+			}
+			return a.printRows(rows, details)
+		}),
+	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on and show what comes and goes, until Ctrl-C")
+	cmd.Flags().BoolVar(&details, "details", false, "open each pipe once for its owner, access and server process")
+	return cmd
+}
+
+// list returns the pipes in order of their names.
+func list(ctx context.Context, glob string, details bool) ([]row, error) {
+	entries, err := pipelist.System.List(glob)
+	if err != nil {
+		return nil, internal(err)
+	}
+	state := states()
+	rows := make([]row, 0, len(entries))
+	for _, e := range entries {
+		rows = append(rows, row{Name: e.Name, Path: e.Path, State: state(e.Path), Instances: e.Instances, MaxInstances: e.MaxInstances})
+	}
+	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.Name, b.Name) })
+	if details {
+		addDetails(ctx, rows)
+	}
+	return rows, nil
+}
+
+func addDetails(ctx context.Context, rows []row) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, detailsAtOnce)
+	for i := range rows {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if rows[i].State == "stale" {
+				rows[i].Details = &detailJSON{Access: accessOf(rows[i].Path, nil)}
+				return // there is nobody behind it
+			}
+			rows[i].Details = lookInto(ctx, rows[i].Path)
+		})
+	}
+	wg.Wait()
+}
+
+// lookInto opens a pipe, sends nothing and closes it.
+func lookInto(ctx context.Context, path string) *detailJSON {
+	ctx, cancel := context.WithTimeout(ctx, detailTimeout)
+	defer cancel()
+	d := &detailJSON{}
+	dialer := namedpipe.Dialer{Server: namedpipe.Trust{Anyone: true}, ImpersonationLevel: namedpipe.Anonymous}
+	c, err := dialer.Dial(ctx, path)
+	d.Access = accessOf(path, c)
+	if err != nil {
+		d.Error = oneLine(bareText(err))
+		return d
+	}
+	defer c.Close()
+	p, err := c.Peer()
+	if err != nil {
+		d.Error = oneLine(bareText(err))
+		return d
+	}
+	d.Owner, d.PID, d.Executable = p.User.String(), p.PID, p.Executable
+	return d
+}
+
+func (a *app) printRows(rows []row, details bool) error {
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	head := "NAME\tSTATE"
+	if hasInstances {
+		head += "\tINSTANCES\tMOST"
+	}
+	if details {
+		head += "\tOWNER\tPROCESS\tWHO MAY CONNECT"
+	}
+	fmt.Fprintln(w, head)
+	for _, r := range rows {
+		fmt.Fprintf(w, "%s\t%s", oneLine(r.Name), r.State)
+		if hasInstances {
+			most := fmt.Sprint(r.MaxInstances)
+			if r.MaxInstances < 0 {
+				most = "unlimited"
+			}
+			fmt.Fprintf(w, "\t%d\t%s", r.Instances, most)
+		}
+		if d := r.Details; d != nil {
+			process := "-"
+			if d.PID != 0 {
+				process = strings.TrimSpace(fmt.Sprintf("%d %s", d.PID, d.Executable))
+			}
+			if d.Error != "" {
+				process = d.Error
+			}
+			fmt.Fprintf(w, "\t%s\t%s\t%s", orDash(d.Owner), process, orDash(d.Access))
+		}
+		fmt.Fprintln(w)
+	}
+	return w.Flush()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return oneLine(s)
+}
+
+// watch shows what comes and goes: as a screen on a terminal, else as lines.
+func (a *app) watch(ctx context.Context, glob string, details bool) error {
+	screen := isTerminal(a.stdout) && !a.json() && enableEscapes(a.stdout)
+	if screen {
+		fmt.Fprint(a.stdout, "\x1b[?1049h\x1b[?25l")
+		defer fmt.Fprint(a.stdout, "\x1b[?25h\x1b[?1049l")
+	}
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	before := map[string]row{}
+	var drawn []row
+	for first := true; ; first = false {
+		rows, err := list(ctx, glob, details)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !screen:
+			if err := a.printChanges(before, rows); err != nil {
+				return err
+			}
+		case first || !slices.EqualFunc(drawn, rows, sameRow):
+			if err := a.drawRows(glob, rows, details); err != nil {
+				return err
+			}
+			drawn = rows
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func sameRow(a, b row) bool {
+	a.Details, b.Details = nil, nil
+	return a == b
+}
+
+// drawRows fills the terminal, no further than it goes.
+func (a *app) drawRows(glob string, rows []row, details bool) error {
+	lines := height(a.stdout) - 4
+	shown := rows[:min(len(rows), max(lines, 1))]
+	fmt.Fprintf(a.stdout, "\x1b[H\x1b[2J%d pipes fit %s at %s; Ctrl-C ends this\n\n", len(rows), glob, time.Now().Format(time.TimeOnly))
+	return a.printRows(shown, details)
+}
+
+// printChanges prints a line for each pipe that has come, gone or changed.
+func (a *app) printChanges(before map[string]row, rows []row) error {
+	say := func(what string, r row) error {
+		if a.json() {
+			return a.printJSON(map[string]any{"event": what, "pipe": r})
+		}
+		_, err := fmt.Fprintf(a.stdout, "%-9s %s\t%s\n", what, oneLine(r.Name), r.State)
+		return err
+	}
+	now := map[string]bool{}
+	for _, r := range rows {
+		now[r.Name] = true
+		old, was := before[r.Name]
+		before[r.Name] = r
+		var err error
+		switch {
+		case !was:
+			err = say("there", r)
+		case !sameRow(old, r):
+			err = say("changed", r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for name, r := range before {
+		if !now[name] {
+			delete(before, name)
+			if err := say("gone", r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
