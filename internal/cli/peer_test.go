@@ -153,6 +153,7 @@ var rawPeers = map[string]func(net.Conn){
 		io.WriteString(c, "220 mail.example ESMTP ready\r\n")
 		io.Copy(io.Discard, c)
 	},
+	"echo":      func(c net.Conn) { io.Copy(c, c) },
 	"closing":   func(c net.Conn) { c.Read(make([]byte, 24)) },
 	"authority": refuseAuthority,
 }

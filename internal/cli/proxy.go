@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grpcpipe/grpcpipe/internal/cli/relay"
+)
+
+type proxyFlags struct {
+	conn   connFlags
+	access []string
+	drain  time.Duration
+	dump   bool
+	quiet  bool
+}
+
+func (a *app) proxyCommand() *cobra.Command {
+	var flags proxyFlags
+	cmd := &cobra.Command{
+		Use:   "proxy FROM TO",
+		Short: "Relay connections between pipes, Unix sockets, TCP on loopback and standard input and output",
+		Long: `Listen on FROM and connect each of its connections to TO. Either is
+
+  MyPipe, npipe:MyPipe   a pipe, in any spelling of a target
+  unix:/run/me/my.sock   a Unix socket, also on Windows
+  tcp:127.0.0.1:5000     TCP on this machine's loopback; port 0 is any free one
+  -                      standard input and output: one connection, then the end
+
+A busy TO is tried again for as long as --connect-timeout. That one side has
+ended is passed on where both kinds can: on TCP, Unix sockets and standard
+output, not on pipes. Ctrl-C stops accepting, lets connections end for as long
+as --drain, then cuts them; a second one ends at once.
+
+Nobody but this user can connect to a pipe or Unix socket that proxy makes; for
+pipes, --access lets in more: ` + accessWords + `. Any user of this machine may
+connect to a TCP port, also from a browser.`,
+		Example: `  grpcpipe proxy tcp:127.0.0.1:5000 MyPipe
+  grpcpipe proxy MyPipe unix:/run/me/my.sock --access local-users
+  socat UNIX-LISTEN:/tmp/my.sock,fork EXEC:'grpcpipe.exe proxy - MyPipe'
+  grpcpipe proxy MyPipe-seen MyPipe --dump`,
+		Args:              args("FROM", "TO"),
+		ValidArgsFunction: completeEnds,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			return a.proxy(cmd.Context(), flags, args[0], args[1])
+		}),
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&flags.access, "access", nil, "who may connect to a pipe FROM besides this user (see above; repeatable)")
+	f.DurationVar(&flags.conn.connectTimeout, "connect-timeout", 10*time.Second, "the most time to connect to TO")
+	f.StringArrayVar(&flags.conn.server, "server", nil, "which server of a pipe TO to trust: any, user=NAME, group=NAME, pid=N, exe=PATH (repeatable)")
+	f.DurationVar(&flags.drain, "drain", 5*time.Second, "what connections get to end after Ctrl-C")
+	f.BoolVar(&flags.dump, "dump", false, "show the HTTP/2 frames on standard error, without messages and secrets")
+	f.BoolVarP(&flags.quiet, "quiet", "q", false, "say nothing but errors")
+	return cmd
+}
+
+// completeEnds completes the names of pipes for both sides.
+func completeEnds(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 1 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return pipeNames(cmd, begun)
+}
+
+func (a *app) proxy(ctx context.Context, flags proxyFlags, fromText, toText string) error {
+	if err := positive("--connect-timeout", flags.conn.connectTimeout); err != nil {
+		return err
+	}
+	if flags.drain < 0 {
+		return usage("--drain %v: write a time, or 0s for none", flags.drain)
+	}
+	trust, err := flags.conn.trust()
+	if err != nil {
+		return err
+	}
+	from, err := parseEndpoint(ctx, fromText)
+	if err != nil {
+		return err
+	}
+	to, err := parseEndpoint(ctx, toText)
+	if err != nil {
+		return err
+	}
+	if from == to {
+		return usage("%s is both FROM and TO: name two different ends", from)
+	}
+	if (from.kind == "stdio" || to.kind == "stdio") && (isTerminal(a.stdin) || isTerminal(a.stdout)) {
+		return usage("standard input and output are a terminal, where HTTP/2 can be neither typed nor read: run this from another program, such as socat or ssh")
+	}
+	lis, err := a.listenOn(ctx, from, flags.access)
+	if err != nil {
+		return err
+	}
+	say := &sayer{app: a, quiet: flags.quiet}
+	if from.kind != "stdio" {
+		say.line("listening on %s:%s, relaying to %s", from.kind, lis.Addr(), to)
+	}
+	if from.kind == "tcp" {
+		say.line("warning: any user of this machine may connect to %s, and the other end takes them for you", lis.Addr())
+	}
+	r := &relay.Relay{
+		Listener: lis, Dial: a.dialTo(to, trust, flags.conn.connectTimeout), Drain: flags.drain,
+		Once: from.kind == "stdio" || to.kind == "stdio",
+		Log:  func(n int, text string) { say.always("connection %d: %s", n, oneLine(text)) },
+	}
+	if r.Once && from.kind == "stdio" {
+		r.Log = func(int, string) {} // it is the command's error
+	}
+	if flags.dump {
+		r.Watch = func(n int) (io.WriteCloser, io.WriteCloser) {
+			return relay.Dump(n, ">", say.frame), relay.Dump(n, "<", say.frame)
+		}
+	}
+	totals, err := r.Run(ctx)
+	if totals.CutAtShutdown > 0 {
+		say.always("%d connections were cut after %v", totals.CutAtShutdown, flags.drain)
+	}
+	if from.kind != "stdio" {
+		say.line("%d connections, %d bytes there, %d bytes back", totals.Connections, totals.There, totals.Back)
+	}
+	if err != nil && r.Once {
+		return cannotConnect(err)
+	}
+	return err
+}
+
+// A sayer writes lines to standard error, whole ones, from any goroutine.
+type sayer struct {
+	app   *app
+	quiet bool
+	mu    sync.Mutex
+}
+
+func (s *sayer) line(format string, args ...any) {
+	if !s.quiet {
+		s.always(format, args...)
+	}
+}
+
+func (s *sayer) always(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(s.app.stderr, "grpcpipe: "+format+"\n", args...)
+}
+
+func (s *sayer) frame(f relay.Frame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.app.json() {
+		other := *s.app
+		other.stdout = s.app.stderr
+		other.printJSON(f) // standard error has no other to complain to
+		return
+	}
+	fmt.Fprintln(s.app.stderr, f)
+}
