@@ -55,8 +55,10 @@ const (
 // that a program can move to a network. What is neither is an error that shows
 // the right spelling.
 //
-// The options given come after ours and win. Ours are: credentials that trust
-// the pipe, unless others are given; no proxy; the :authority localhost, also as
+// A server that is neither this user's nor the system's is refused before a byte
+// is sent to it; WithDialer changes that. The options given come after ours and
+// win. Ours are: the credentials of NewCredentials, unless others are given; no
+// proxy; the :authority localhost, also as
 // the server's name under TLS; back-off from 50 ms to 2 s, cut short as soon as
 // the pipe is there again; 5 s from dialling to the server's first HTTP/2 frame;
 // windows of 8 MiB a stream and 64 MiB a connection, which is what a reader that

@@ -15,12 +15,13 @@ import (
 // clientToken keeps the token that a client connected with until the connection
 // is closed.
 type clientToken struct {
-	mu     sync.Mutex
-	token  windows.Token
-	closed bool
+	mu      sync.Mutex
+	token   windows.Token
+	dropped runtime.Cleanup // closes the token of a connection that nobody closed
+	closed  bool
 }
 
-func (t *clientToken) set(token windows.Token) {
+func (t *clientToken) set(c *Conn, token windows.Token) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -28,6 +29,7 @@ func (t *clientToken) set(token windows.Token) {
 		return
 	}
 	t.token = token
+	t.dropped = runtime.AddCleanup(c, func(token windows.Token) { token.Close() }, token)
 }
 
 // copy returns a handle that outlives the connection: what runs as the client
@@ -51,6 +53,7 @@ func (t *clientToken) close() {
 	defer t.mu.Unlock()
 	t.closed = true
 	if t.token != 0 {
+		t.dropped.Stop()
 		t.token.Close()
 		t.token = 0
 	}

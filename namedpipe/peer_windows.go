@@ -55,7 +55,7 @@ func (c *Conn) identify() (*Peer, error) {
 		if err != nil {
 			return explain(err, "the system doesn't tell who the client is", "")
 		}
-		c.token.set(token)
+		c.token.set(c, token)
 		return p.fromToken(token)
 	})
 	if err != nil {
