@@ -146,7 +146,7 @@ func newTarget(t *testing.T, pipe string, v variant) (interoptest.Target, io.Clo
 	t.Helper()
 	var own []grpc.DialOption
 	if v.tls {
-		own = append(own, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots(t)})))
+		own = append(own, grpc.WithTransportCredentials(grpcpipe.NewCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots(t)}))))
 	}
 	dial := func(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 		return grpcpipe.NewClient(pipe, append(own[:len(own):len(own)], opts...)...)
@@ -167,7 +167,7 @@ func serverOptions(t *testing.T, v variant) []grpc.ServerOption {
 		if err != nil {
 			t.Fatal(err)
 		}
-		opts = append(opts, grpc.Creds(credentials.NewServerTLSFromCert(&cert)))
+		opts = append(opts, grpc.Creds(grpcpipe.NewCredentials(credentials.NewServerTLSFromCert(&cert))))
 	}
 	return opts
 }
