@@ -1,0 +1,286 @@
+// Package load makes calls in a closed or an open loop and measures them.
+package load
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	// Latencies are kept to three digits from 1 µs to 100 s, in nanoseconds.
+	lowest, highest, digits = 1000, int64(100 * time.Second), 3
+	// errorPause keeps a closed loop from spinning when no call gets through.
+	errorPause = 10 * time.Millisecond
+	// interval is the width of the points of the series.
+	interval = time.Second
+)
+
+// A Config says what to do.
+type Config struct {
+	// Call makes one call; worker is from 0 to Workers-1.
+	Call func(ctx context.Context, worker int) error
+	// Workers is how many calls can be under way at the same time.
+	Workers int
+	// Rate, if not 0, is how many calls a second are to begin, whatever becomes
+	// of them: the open loop.
+	Rate float64
+	// Warmup is made first and not counted.
+	Warmup time.Duration
+	// Duration is for how long calls are begun and counted, unless Count calls
+	// have been before.
+	Duration time.Duration
+	Count    int64
+	// Progress, if not nil, is called five times a second.
+	Progress func(Progress)
+}
+
+// Progress is the state of a run under way.
+type Progress struct {
+	Warming bool
+	Elapsed time.Duration // since the warm-up
+	Calls   int64
+	Errors  int64
+	Last    Point // the second before
+}
+
+// A Point is one second of a run.
+type Point struct {
+	At       time.Duration // its end, from the beginning
+	Calls    int64
+	Errors   int64
+	P50, P99 time.Duration
+}
+
+// A Result is what was measured.
+type Result struct {
+	Started     time.Time
+	Elapsed     time.Duration
+	Calls       int64 // that ended well
+	Errors      map[codes.Code]int64
+	FirstErrors map[codes.Code]string
+	Latency     *hdrhistogram.Histogram // in nanoseconds, of the calls that ended well
+	Series      []Point
+	Interrupted bool
+}
+
+// worker is one loop's own numbers. Its lock is taken by the loop for each call
+// and by the collector once a second.
+type worker struct {
+	mu     sync.Mutex
+	latest *hdrhistogram.Histogram // since the collector came by
+	failed map[codes.Code]int64
+	first  map[codes.Code]string
+}
+
+type run struct {
+	cfg     Config
+	workers []*worker
+	next    atomic.Int64 // the number of the next call
+	calls   atomic.Int64
+	errors  atomic.Int64
+	began   time.Time
+	counts  time.Time // when counting begins
+	end     time.Time
+}
+
+func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
+
+// Run makes the calls. The end of ctx ends it early; what was measured until
+// then is returned all the same.
+func Run(ctx context.Context, cfg Config) *Result {
+	r := &run{cfg: cfg, began: time.Now()}
+	r.counts = r.began.Add(cfg.Warmup)
+	r.end = r.counts.Add(cfg.Duration)
+	var wg sync.WaitGroup
+	for i := range cfg.Workers {
+		w := &worker{latest: newHistogram(), failed: map[codes.Code]int64{}, first: map[codes.Code]string{}}
+		r.workers = append(r.workers, w)
+		wg.Go(func() { r.loop(ctx, i, w) })
+	}
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	return r.collect(ctx, done)
+}
+
+// loop makes calls one after the other.
+func (r *run) loop(ctx context.Context, i int, w *worker) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		start := time.Now()
+		if r.cfg.Rate > 0 {
+			// The call is due at its own time, however late its worker comes:
+			// what it has waited for that is part of its latency.
+			due := r.began.Add(time.Duration(float64(r.next.Add(1)-1) / r.cfg.Rate * float64(time.Second)))
+			if due.After(r.end) || !sleepUntil(ctx, timer, due) {
+				return
+			}
+			start = due
+		}
+		if !start.Before(r.end) {
+			return
+		}
+		counted := !start.Before(r.counts)
+		if counted && r.cfg.Count > 0 && r.calls.Load()+r.errors.Load() >= r.cfg.Count {
+			return
+		}
+		err := r.cfg.Call(ctx, i)
+		took := time.Since(start)
+		if err != nil && ctx.Err() != nil {
+			return // it is Ctrl-C that has ended it
+		}
+		if counted {
+			r.record(w, took, err)
+		}
+		if err != nil && status.Code(err) == codes.Unavailable {
+			sleepUntil(ctx, timer, time.Now().Add(errorPause))
+		}
+	}
+}
+
+func (r *run) record(w *worker, took time.Duration, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil {
+		r.calls.Add(1)
+		w.latest.RecordValue(min(max(int64(took), lowest), highest)) // always in range
+		return
+	}
+	r.errors.Add(1)
+	code := status.Code(err)
+	w.failed[code]++
+	if w.first[code] == "" {
+		w.first[code] = status.Convert(err).Message()
+	}
+}
+
+func sleepUntil(ctx context.Context, timer *time.Timer, at time.Time) bool {
+	left := time.Until(at)
+	if left <= 0 {
+		return true
+	}
+	timer.Reset(left)
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// collect gathers what the workers measure, once a second, until done.
+func (r *run) collect(ctx context.Context, done <-chan struct{}) *Result {
+	res := &Result{Started: r.counts, Errors: map[codes.Code]int64{}, FirstErrors: map[codes.Code]string{}, Latency: newHistogram()}
+	tick := time.NewTicker(interval / 5)
+	defer tick.Stop()
+	next := r.counts.Add(interval)
+	var errors int64
+	for running := true; running; {
+		var now time.Time
+		select {
+		case <-done:
+			running, now = false, time.Now()
+		case now = <-tick.C:
+		}
+		if !now.Before(next) || !running {
+			p := r.gather(res)
+			p.At, p.Errors = now.Sub(r.counts), r.errors.Load()-errors
+			errors += p.Errors
+			if p.Calls+p.Errors > 0 || running {
+				res.Series = append(res.Series, p)
+			}
+			for !next.After(now) {
+				next = next.Add(interval)
+			}
+		}
+		if r.cfg.Progress != nil && running {
+			pr := Progress{Warming: now.Before(r.counts), Elapsed: now.Sub(r.counts), Calls: r.calls.Load(), Errors: r.errors.Load()}
+			if len(res.Series) > 0 {
+				pr.Last = res.Series[len(res.Series)-1]
+			}
+			r.cfg.Progress(pr)
+		}
+	}
+	res.Elapsed = min(time.Since(r.counts), max(r.cfg.Duration, time.Since(r.counts)))
+	res.Elapsed = max(res.Elapsed, 0)
+	res.Calls = r.calls.Load()
+	res.Interrupted = ctx.Err() != nil
+	return res
+}
+
+// gather takes the workers' numbers over into the result.
+func (r *run) gather(res *Result) Point {
+	second := newHistogram()
+	for _, w := range r.workers {
+		w.mu.Lock()
+		second.Merge(w.latest)
+		w.latest.Reset()
+		for code, n := range w.failed {
+			res.Errors[code] += n
+			delete(w.failed, code)
+		}
+		for code, text := range w.first {
+			if res.FirstErrors[code] == "" {
+				res.FirstErrors[code] = text
+			}
+		}
+		w.mu.Unlock()
+	}
+	res.Latency.Merge(second)
+	return Point{
+		Calls: second.TotalCount(),
+		P50:   time.Duration(second.ValueAtQuantile(50)), P99: time.Duration(second.ValueAtQuantile(99)),
+	}
+}
+
+// A Bucket is a bar of a histogram: how many calls took longer than the bucket
+// before it and no longer than UpTo.
+type Bucket struct {
+	UpTo  time.Duration
+	Count int64
+}
+
+// Buckets are the latencies in steps of 1, 2 and 5, without the empty ones at
+// either end.
+func (r *Result) Buckets() []Bucket {
+	var bounds []time.Duration
+	for unit := time.Microsecond; unit <= 100*time.Second; unit *= 10 {
+		bounds = append(bounds, unit, 2*unit, 5*unit)
+	}
+	buckets := make([]Bucket, len(bounds))
+	for i, b := range bounds {
+		buckets[i].UpTo = b
+	}
+	for _, bar := range r.Latency.Distribution() {
+		i, _ := slices.BinarySearch(bounds, time.Duration(bar.From+bar.To)/2)
+		buckets[min(i, len(buckets)-1)].Count += bar.Count
+	}
+	first, last := -1, 0
+	for i, b := range buckets {
+		if b.Count > 0 {
+			last = i
+			if first < 0 {
+				first = i
+			}
+		}
+	}
+	if first < 0 {
+		return nil
+	}
+	return buckets[first : last+1]
+}
+
+// Percentile is the latency that p of a hundred calls don't exceed.
+func (r *Result) Percentile(p float64) time.Duration {
+	return time.Duration(r.Latency.ValueAtQuantile(p))
+}

@@ -1,0 +1,80 @@
+package load
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// A server that stands still for a while is seen by the open loop in the latency
+// of all the calls that should have been made meanwhile, not of one alone.
+func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
+	const stall = 500 * time.Millisecond
+	measure := func(rate float64) *Result {
+		var n atomic.Int64
+		return Run(t.Context(), Config{
+			Workers: 1, Rate: rate, Duration: time.Second,
+			Call: func(context.Context, int) error {
+				if n.Add(1) == 1 {
+					<-time.After(stall)
+				}
+				<-time.After(time.Millisecond)
+				return nil
+			},
+		})
+	}
+	// 100 a second: about 50 calls were due during the stall.
+	if open := measure(100); open.Percentile(75) < stall/5 {
+		t.Errorf("open loop: p75 %v, the stall isn't in it", open.Percentile(75))
+	}
+	if closed := measure(0); closed.Percentile(75) > stall/5 {
+		t.Errorf("closed loop: p75 %v, and one call of many stood still", closed.Percentile(75))
+	}
+}
+
+func TestRun(t *testing.T) {
+	var calls atomic.Int64
+	r := Run(t.Context(), Config{
+		Workers: 4, Duration: 10 * time.Second, Count: 1000,
+		Call: func(context.Context, int) error {
+			if calls.Add(1)%10 == 0 {
+				return status.Error(codes.NotFound, "no such thing")
+			}
+			return nil
+		},
+	})
+	total := r.Calls + r.Errors[codes.NotFound]
+	if total < 1000 || total > 1010 || r.Latency.TotalCount() != r.Calls || r.Errors[codes.NotFound] < 90 || r.FirstErrors[codes.NotFound] != "no such thing" {
+		t.Errorf("%d calls, %v, %v", r.Calls, r.Errors, r.FirstErrors)
+	}
+	var sum int64
+	for _, b := range r.Buckets() {
+		sum += b.Count
+	}
+	if sum != r.Calls {
+		t.Errorf("the buckets hold %d of %d calls", sum, r.Calls)
+	}
+}
+
+// The warm-up isn't counted, and the end of the context keeps what there is.
+func TestWarmupAndInterrupt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	began := time.Now()
+	r := Run(ctx, Config{
+		Workers: 2, Warmup: 200 * time.Millisecond, Duration: time.Hour,
+		Call: func(context.Context, int) error {
+			<-time.After(time.Millisecond)
+			if time.Since(began) > 700*time.Millisecond {
+				cancel()
+			}
+			return nil
+		},
+	})
+	if !r.Interrupted || r.Calls == 0 || r.Calls > 1100 || r.Elapsed > time.Since(began)-150*time.Millisecond {
+		t.Errorf("%d calls in %v, interrupted: %v", r.Calls, r.Elapsed, r.Interrupted)
+	}
+}
