@@ -19,6 +19,7 @@ import (
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
 	"github.com/grpcpipe/grpcpipe/internal/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/seen"
 	"github.com/grpcpipe/grpcpipe/internal/soak"
 	"github.com/grpcpipe/grpcpipe/internal/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
@@ -58,6 +59,7 @@ func TestSoakDotNetClientToGoServer(t *testing.T) {
 	dotnetpeer.Program(t)
 	for _, v := range clientVariants {
 		t.Run(v.name, func(t *testing.T) {
+			mark := seen.Row(t, "dotnet-go-"+v.name)
 			pipe := testproc.PipeName()
 			s := interoptest.NewServer(serverOptions(t, v)...)
 			t.Cleanup(s.Stop)
@@ -79,6 +81,7 @@ func TestSoakDotNetClientToGoServer(t *testing.T) {
 				})
 			}
 			all := len(dotnetpeer.Cases)
+			mark.Say("%d of %d", passed, all)
 			soak.Report(t, ".NET client to Go server, "+v.name, fmt.Sprintf("%d cases", all), fmt.Sprintf("%d passed", passed))
 		})
 	}
@@ -97,7 +100,7 @@ func TestSoakGoClientToKestrel(t *testing.T) {
 		variants = append(variants[:len(variants):len(variants)], variant{name: "everyone", args: []string{"--everyone"}})
 	}
 	for _, v := range variants {
-		t.Run(v.name, func(t *testing.T) { runGoClient(t, "Kestrel", v) })
+		t.Run(v.name, func(t *testing.T) { runGoClient(t, "Kestrel", "go-kestrel-"+v.name, v) })
 	}
 }
 
@@ -110,12 +113,13 @@ func TestSoakGoClientToNamedPipeServerStream(t *testing.T) {
 	dotnetpeer.Program(t)
 	for _, v := range serverVariants {
 		v.args = append(v.args[:len(v.args):len(v.args)], "--stream-listener")
-		t.Run(v.name, func(t *testing.T) { runGoClient(t, "NamedPipeServerStream", v) })
+		t.Run(v.name, func(t *testing.T) { runGoClient(t, "NamedPipeServerStream", "go-stream-"+v.name, v) })
 	}
 }
 
-func runGoClient(t *testing.T, server string, v variant) {
+func runGoClient(t *testing.T, server, row string, v variant) {
 	t.Helper()
+	mark := seen.Row(t, row)
 	pipe := testproc.PipeName()
 	peer := dotnetpeer.StartServer(t, pipe, v.args...)
 	target, conn := newTarget(t, pipe, v)
@@ -129,6 +133,7 @@ func runGoClient(t *testing.T, server string, v variant) {
 		}
 	}
 	all := len(interoptest.Cases()) - len(kestrelLeftOut)
+	mark.Say("%d of %d", passed, all)
 	soak.Report(t, "Go client to "+server+", "+v.name, fmt.Sprintf("%d cases", all), fmt.Sprintf("%d passed", passed))
 }
 

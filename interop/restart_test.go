@@ -12,6 +12,7 @@ import (
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
 	"github.com/grpcpipe/grpcpipe/internal/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/seen"
 	"github.com/grpcpipe/grpcpipe/internal/soak"
 	"github.com/grpcpipe/grpcpipe/internal/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
@@ -33,6 +34,7 @@ const (
 // fails ends the client with an error.
 func TestSoakGracefulStopUnderDotNetClients(t *testing.T) {
 	dotnetpeer.Program(t)
+	mark := seen.Row(t, "restart-dotnet")
 	pipe := testproc.PipeName()
 	seconds := max(soak.N(40), 6)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(seconds)*time.Second*5/4+2*time.Minute)
@@ -86,6 +88,7 @@ func TestSoakGracefulStopUnderDotNetClients(t *testing.T) {
 	if restarts < 2 {
 		t.Errorf("only %d restarts in %d s", restarts, seconds)
 	}
+	mark.Say("%d restarts", restarts)
 	soak.Report(t, fmt.Sprintf("GracefulStop under .NET clients, %d calls and %d streams in flight", restartUnary, restartStreams),
 		"no call lost, none cut",
 		fmt.Sprintf("%d restarts, %d calls, %d streams, longest hand-over %v", restarts, calls["unary calls"], calls["streams"], worst.Round(time.Millisecond)))

@@ -1,0 +1,173 @@
+package interop_test
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/seen"
+	"github.com/grpcpipe/grpcpipe/internal/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testproc"
+)
+
+// once makes one call on a channel of its own.
+func once(t *testing.T, pipe string) error {
+	cc, err := grpcpipe.NewClient(pipe)
+	if err != nil {
+		return err
+	}
+	ctx := limited(t, time.Minute)
+	return errors.Join(ping(ctx, cc), cc.Close())
+}
+
+// Kestrel's pipes have a quota of 0 bytes: whoever writes waits until the other
+// end has read. 64 MiB both ways at once hang if either end reads only when its
+// own write is done.
+func TestFloodAgainstQuotaOfZero(t *testing.T) {
+	dotnetpeer.Program(t)
+	mark := seen.Row(t, "flood")
+	pipe := testproc.PipeName()
+	dotnetpeer.StartServer(t, pipe)
+	for _, c := range interoptest.Cases() {
+		if c.Name == "full_duplex_flood_64MiB" {
+			start := time.Now()
+			if err := c.Run(t.Context(), interoptest.Target{Conn: newConn(t, pipe)}); err != nil {
+				t.Error(err)
+			}
+			t.Logf("took %v", time.Since(start))
+			mark.Say("64 MiB each way")
+			return
+		}
+	}
+	t.Error("the case is gone")
+}
+
+// Clients that come one after the other, each with a channel and a call of its
+// own, and leave nothing behind.
+func TestSoakClientsOneAfterTheOther(t *testing.T) {
+	dotnetpeer.Program(t)
+	clients := soak.N(500)
+	t.Run("Go to Kestrel", func(t *testing.T) {
+		mark := seen.Row(t, "serial-go")
+		pipe := testproc.PipeName()
+		dotnetpeer.StartServer(t, pipe)
+		for i := range clients {
+			if err := once(t, pipe); err != nil {
+				t.Fatalf("client %d: %v", i+1, err)
+			}
+		}
+		mark.Say("%d clients", clients)
+	})
+	t.Run("dotnet to Go", func(t *testing.T) {
+		mark := seen.Row(t, "serial-dotnet")
+		pipe := testproc.PipeName()
+		ctx := limited(t, 3*time.Minute)
+		newServer(t, ctx, pipe)
+		// The bench counts time and not calls: a .NET client takes some 2 ms,
+		// under Wine some 20.
+		seconds := max(soak.N(20), 2)
+		r, err := dotnetpeer.StartBench(ctx, t, pipe, "--connect", "--concurrency", "1", "--seconds", strconv.Itoa(seconds)).Result(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Calls < clients {
+			t.Errorf("%d clients in %d s, want %d at least", r.Calls, seconds, clients)
+		}
+		mark.Say("%d clients", r.Calls)
+	})
+}
+
+// 200 clients that connect at the same moment.
+func TestClientsAtOnce(t *testing.T) {
+	dotnetpeer.Program(t)
+	const clients = 200
+	t.Run("Go to Kestrel", func(t *testing.T) {
+		mark := seen.Row(t, "burst-go")
+		pipe := testproc.PipeName()
+		dotnetpeer.StartServer(t, pipe)
+		errs := make([]error, clients)
+		var wg sync.WaitGroup
+		for i := range clients {
+			wg.Go(func() { errs[i] = once(t, pipe) })
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
+		mark.Say("%d clients", clients)
+	})
+	t.Run("dotnet to Go", func(t *testing.T) {
+		mark := seen.Row(t, "burst-dotnet")
+		pipe := testproc.PipeName()
+		ctx := limited(t, 2*time.Minute)
+		newServer(t, ctx, pipe)
+		r, err := dotnetpeer.StartBench(ctx, t, pipe, "--connect", "--concurrency", strconv.Itoa(clients), "--seconds", "2").Result(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Calls < clients {
+			t.Errorf("%d clients, want %d at least", r.Calls, clients)
+		}
+		mark.Say("%d clients", clients)
+	})
+}
+
+// oddNames are names that are easy to get wrong on the way through command
+// lines, URLs and paths. They are made unique by the test.
+var oddNames = []string{"with some spaces ", "Büro-Größe-", "日本語の管-", "100%25 #1&2+", "Ünïcode mit Leerzeichen "}
+
+func TestOddNames(t *testing.T) {
+	dotnetpeer.Program(t)
+	for _, name := range oddNames {
+		t.Run(name, func(t *testing.T) {
+			pipe := name + testproc.PipeName()
+			t.Run("Go to Kestrel", func(t *testing.T) {
+				seen.Row(t, "names-go")
+				dotnetpeer.StartServer(t, pipe)
+				mustPing(limited(t, time.Minute), t, newConn(t, "npipe:"+pipe))
+			})
+			t.Run("dotnet to Go", func(t *testing.T) {
+				seen.Row(t, "names-dotnet")
+				pipe := pipe + "2"
+				ctx := limited(t, 2*time.Minute)
+				newServer(t, ctx, pipe)
+				results, err := dotnetpeer.RunClient(ctx, t, pipe, []string{"greeter"})
+				if err := errors.Join(err, results["greeter"]); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// .NET clients die at every moment of their connecting, and the server goes on
+// serving whoever else is there or comes.
+func TestDotNetClientLeavesBeforeItSpeaks(t *testing.T) {
+	dotnetpeer.Program(t)
+	mark := seen.Row(t, "leaves-early")
+	pipe := testproc.PipeName()
+	ctx := limited(t, 3*time.Minute)
+	lis := tap(t, pipe)
+	s := interoptest.NewServer(grpcpipe.ServerOptions()...)
+	t.Cleanup(s.Stop)
+	go s.Serve(lis) // ends with Stop
+	cc := newConn(t, pipe)
+	mustPing(ctx, t, cc)
+	const clients = 5
+	for i := range clients {
+		before := len(lis.conns())
+		bench := dotnetpeer.StartBench(ctx, t, pipe, "--connect", "--concurrency", "20", "--seconds", "30")
+		eventually(ctx, t, "the .NET client connects", func() bool { return len(lis.conns()) > before+i*7 })
+		bench.Kill() // with connections in every state
+		mustPing(ctx, t, cc)
+		if err := once(t, pipe); err != nil {
+			t.Errorf("a new client after dead client %d: %v", i+1, err)
+		}
+	}
+	mark.Say("%d clients killed while connecting", clients)
+}
