@@ -16,6 +16,8 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
+const minute = time.Minute
+
 // limited bounds a test, which must not take as long as the machine allows it.
 func limited(t testing.TB, d time.Duration) context.Context {
 	t.Helper()
