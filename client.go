@@ -22,9 +22,10 @@ const (
 	// holding up the ninth.
 	streamWindow = 8 << 20
 	connWindow   = 64 << 20
-	// ioBuffer takes four of grpc's 16 KiB frames per system call. More was
-	// measured to give nothing, and each connection that is writing has one.
-	ioBuffer = 64 << 10
+	// ioBuffer takes a message of 64 KiB with the heads of its frames in one
+	// system call. More was measured to give nothing, and each connection that
+	// is writing has one.
+	ioBuffer = 80 << 10
 	// connectTimeout is the time from the beginning of a dial to the peer's
 	// SETTINGS.
 	connectTimeout = 5 * time.Second
@@ -62,7 +63,8 @@ const (
 // the server's name under TLS; back-off from 50 ms to 2 s, cut short as soon as
 // the pipe is there again; 5 s from dialling to the server's first HTTP/2 frame;
 // windows of 8 MiB a stream and 64 MiB a connection, which is what a reader that
-// stands still may leave in this process's memory; interceptors that say so when
+// stands still may leave in this process's memory; buffers that are not cleared
+// between messages, for calls that carry protobuf; interceptors that say so when
 // a call's deadline passed because the server takes no more calls on the
 // connection. [WithConnections] opens more.
 func NewClient(target string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
@@ -100,9 +102,11 @@ func newPipeClient(t target, list pipelist.Lister, opts []grpc.DialOption) (*grp
 	if t.connections, err = wantedConnections(opts); err != nil {
 		return nil, err
 	}
-	ours := pipeOptions(t, list)
-	bare := append(ours[:len(ours):len(ours)], opts...)
-	full := append(append(ours[:len(ours):len(ours)], grpc.WithTransportCredentials(NewCredentials(nil))), opts...)
+	first, last := clientCodec()
+	ours := append(pipeOptions(t, list), first...)
+	theirs := append(opts[:len(opts):len(opts)], last...)
+	bare := append(ours[:len(ours):len(ours)], theirs...)
+	full := append(append(ours[:len(ours):len(ours)], grpc.WithTransportCredentials(NewCredentials(nil))), theirs...)
 	if !t.tls {
 		cc, err := grpc.NewClient(t.url, full...)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 )
 
@@ -32,7 +33,8 @@ const (
 // HTTP/2 preface after 10 s; set static windows of 8 MiB a stream and 64 MiB a
 // connection, which is what a client can make a handler that stands still keep
 // in memory; and install credentials that, off Windows, let an idle connection
-// hold no read buffer. The largest message stays grpc's: 4 MiB.
+// hold no read buffer. The largest message stays grpc's: 4 MiB. A server that
+// speaks nothing but protobuf does well to add [ProtobufOnly].
 //
 // Each call returns a new slice.
 func ServerOptions() []grpc.ServerOption {
@@ -48,5 +50,6 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.StaticConnWindowSize(connWindow),
 		grpc.ReadBufferSize(ioBuffer),
 		grpc.WriteBufferSize(ioBuffer),
+		experimental.BufferPool(pipeBuffers),
 	}
 }
