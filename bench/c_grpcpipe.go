@@ -4,28 +4,33 @@ import (
 	"net"
 	"runtime/debug"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/experimental"
-	"google.golang.org/grpc/mem"
 
 	"github.com/grpcpipe/grpcpipe"
 )
 
 func init() {
 	c := contender{
-		name: ours, about: "this library: ServerOptions and NewClient, nothing else", network: "pipe",
-		serve: func(lis net.Listener) error { return serveGRPC(lis, grpcpipe.ServerOptions()...) },
+		name: ours, about: "this library: ServerOptions with ProtobufOnly, and NewClient", network: "pipe",
+		serve: func(lis net.Listener) error {
+			return serveGRPC(lis, append(grpcpipe.ServerOptions(), grpcpipe.ProtobufOnly())...)
+		},
 		dial: func(addr string) (session, error) {
 			return newGRPC(grpcpipe.NewClient(pipeTarget(addr)))
 		},
 	}
 	register(&c)
+	plain := c
+	plain.name = "grpcpipe (any codec)"
+	plain.about = "the same without ProtobufOnly"
+	plain.serve = func(lis net.Listener) error { return serveGRPC(lis, grpcpipe.ServerOptions()...) }
+	register(&plain)
 	advised := c
 	advised.name = "grpcpipe (advice)"
-	advised.about = "the same in a program that sets GOGC=400 and grpc's shared pool"
+	advised.about = "grpcpipe in a program that sets GOGC=400 and a shared pool for all of grpc"
 	advised.prepare = func() {
 		debug.SetGCPercent(400)
-		experimental.SetDefaultBufferPool(newDirtyPool())
+		experimental.SetDefaultBufferPool(dirtyPool{})
 	}
 	register(&advised)
 }
@@ -36,9 +41,3 @@ func pipeTarget(addr string) string {
 	}
 	return addr
 }
-
-var _ grpc.ServerOption = grpc.EmptyServerOption{}
-
-// newDirtyPool is the pool that docs/performance.md advises: powers of two, and
-// what comes out of it is not cleared.
-func newDirtyPool() mem.BufferPool { return dirtyPool{} }

@@ -140,6 +140,9 @@ func rest() {
 
 // open makes sure of n sessions, each of which has made a call.
 func (l *loader) open(n int) ([]session, error) {
+	if l.dial == nil {
+		return nil, errNot
+	}
 	for len(l.sessions) < n {
 		s, err := l.dial(l.addr)
 		if err != nil {

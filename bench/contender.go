@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"time"
 )
 
 // A contender is one way for two processes to talk. To add one, write a file
@@ -21,8 +22,8 @@ type contender struct {
 	serve func(net.Listener) error
 	// dial makes a connection to the server.
 	dial func(addr string) (session, error)
-	// command is for a contender whose processes are another program's.
-	command *foreign
+	// run takes the place of dial for a client that is another program.
+	run func(addr string, l line, d time.Duration) (*outcome, error)
 }
 
 // A session is a connection to a contender's server. Its methods are called

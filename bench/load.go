@@ -20,6 +20,9 @@ type outcome struct {
 
 // load does the line's work for a while, after a warm-up.
 func (l *loader) load(ln line, d time.Duration) (*outcome, error) {
+	if l.run != nil {
+		return l.run(l.addr, ln, d)
+	}
 	workers, err := l.workers(ln)
 	if err != nil {
 		return nil, err

@@ -147,7 +147,7 @@ func (s *systemResult) figures(w io.Writer) {
 		for _, n := range names {
 			per := func(f func(stats) float64) string {
 				v, ok := lr.figure(n, func(o *outcome) float64 { return f(o.Client.plus(o.Server)) / float64(max(o.Ops, 1)) })
-				if !ok {
+				if !ok || n == dotnetName { // its own processes are not ours to count
 					return "–"
 				}
 				return short(v)

@@ -171,7 +171,7 @@ func (p *pair) load(l line, d time.Duration) (*outcome, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	began := time.Now()
-	a, err := p.client.ask(command{Verb: "load", Line: l, Time: d}, 2*d*time.Duration(max(l.Long, 1)))
+	a, err := p.client.ask(command{Verb: "load", Line: l, Time: d}, 8*d*time.Duration(max(l.Long, 1)))
 	if err != nil {
 		if s := p.server.told.String(); s != "" {
 			err = fmt.Errorf("%w (server: %s)", err, s)

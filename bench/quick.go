@@ -1,6 +1,109 @@
 package main
 
-func quick(o options) error  { return nil }
-func report(o options) error { return nil }
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+)
 
-type foreign struct{}
+// quick measures a few lines of this library and compares the ratios with those
+// of the baseline.
+func quick(o options) error {
+	o.only = strings.Join([]string{stock, stockAgain, ours, transportName, limit("")}, ",")
+	o.memory, o.wine = false, ""
+	o.rounds, o.time = 15, 120*time.Millisecond
+	var names []string
+	for _, n := range quickLines {
+		names = append(names, regexp.QuoteMeta(n))
+	}
+	o.lines = "^(" + strings.Join(names, "|") + ")$"
+	res, err := measure(o, allLines, "go run . -quick")
+	if err != nil {
+		return err
+	}
+	if o.update {
+		return res.save(o.baseline)
+	}
+	if o.json != "" {
+		if err := res.save(o.json); err != nil {
+			return err
+		}
+	}
+	base, err := loadResults(o.baseline)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no baseline %s; -quick -update makes one", o.baseline)
+	} else if err != nil {
+		return err
+	}
+	return compare(os.Stdout, base, res)
+}
+
+// noiseOf is how far the ratio of one thing to itself strays on this machine at
+// this time: half of what lies between its quartiles and what its median is
+// away from 1, as a factor's logarithm.
+func (lr *lineResult) noiseOf(name, base string) float64 {
+	r, ok := lr.ratio(name, base)
+	if !ok {
+		return 0
+	}
+	half := (math.Log(r.Q3) - math.Log(r.Q1)) / 2
+	if name == stockAgain {
+		half += math.Abs(math.Log(r.Median))
+	}
+	return half
+}
+
+// errSlower is the failure of the guard.
+var errSlower = errors.New("slower than the baseline by more than the noise")
+
+// compare prints what moved between two runs by more than the noise of both.
+func compare(w *os.File, base, now *results) error {
+	if len(base.Systems) == 0 || len(now.Systems) == 0 {
+		return errors.New("the baseline or this run is empty")
+	}
+	var slower bool
+	was := map[string]*lineResult{}
+	for _, lr := range base.Systems[0].Lines {
+		was[lr.Line.Name] = lr
+	}
+	goos := now.Systems[0].System
+	fmt.Fprintf(w, "| work | ratio to | baseline | now | change | noise | |\n|---|---|---|---|---|---|---|\n")
+	for _, lr := range now.Systems[0].Lines {
+		old := was[lr.Line.Name]
+		if old == nil {
+			fmt.Fprintf(w, "| %s | | not in the baseline | | | | |\n", lr.Line.About)
+			continue
+		}
+		name, to := ours, lr.Line.base(goos)
+		if lr.Line.Transport {
+			name = transportName
+		}
+		a, ok1 := old.ratio(name, to)
+		b, ok2 := lr.ratio(name, to)
+		if !ok1 || !ok2 {
+			fmt.Fprintf(w, "| %s | %s | not measured | | | | |\n", lr.Line.About, to)
+			continue
+		}
+		noise := max(lr.noiseOf(stockAgain, stock), old.noiseOf(stockAgain, stock)) + max(lr.noiseOf(name, to), old.noiseOf(name, to))
+		change := math.Log(b.Median) - math.Log(a.Median)
+		verdict := ""
+		switch {
+		case change < -noise:
+			verdict, slower = "SLOWER", true
+		case change > noise:
+			verdict = "faster"
+		}
+		fmt.Fprintf(w, "| %s | %s | %v | %v | %+.0f %% | ±%.0f %% | %s |\n", lr.Line.About, to, a, b,
+			100*(math.Exp(change)-1), 100*(math.Exp(noise)-1), verdict)
+	}
+	fmt.Fprintf(w, "\nBaseline of %s, commit %s (%s); this run took %v.\n", base.Date, base.Commit, base.Machine, now.Took)
+	if slower {
+		return errSlower
+	}
+	return nil
+}

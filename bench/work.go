@@ -54,7 +54,7 @@ var allLines = []line{
 }
 
 // quickLines are those of -quick.
-var quickLines = []string{"unary-64/1", "unary-64/64", "unary-64K/1", "receive-64", "send-64K", "send-1M", "dial"}
+var quickLines = []string{"unary-64/1", "unary-64/64", "unary-64K/1", "receive-64", "send-64K", "send-1M", "dial", "transport-64", "transport-64K"}
 
 // connectionCounts are the numbers of connections at which memory and speed are
 // looked at.
