@@ -25,7 +25,16 @@ type app struct {
 }
 
 // Main runs the command and returns its exit status.
-func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) (exit int) {
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first Ctrl-C asks, the second one ends the program at once.
+	context.AfterFunc(ctx, stop)
+	return execute(ctx, args, stdin, stdout, stderr)
+}
+
+// execute is Main with a context in place of Ctrl-C.
+func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (exit int) {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	asJSON := wantsJSON(args) // the flags may be what is wrong
 	defer func() {
@@ -34,10 +43,6 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) (exit int) {
 			exit = report(stderr, asJSON, internal(err))
 		}
 	}()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// The first Ctrl-C asks, the second one ends the program at once.
-	context.AfterFunc(ctx, stop)
 	root := a.root()
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
