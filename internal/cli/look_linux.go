@@ -22,11 +22,15 @@ func states() func(path string) string {
 	if err != nil {
 		return func(string) string { return "unknown" }
 	}
-	known := map[listening]bool{}
+	known, names := map[listening]bool{}, map[string]bool{}
 	for _, l := range all {
-		known[listening{l.inode, filepath.Base(l.path)}] = true
+		base := filepath.Base(l.path)
+		known[listening{l.inode, base}], names[base] = true, true
 	}
 	return func(path string) string {
+		if !names[filepath.Base(path)] {
+			return "stale" // without looking at each of many files
+		}
 		var st syscall.Stat_t
 		if err := syscall.Stat(path, &st); err != nil {
 			return "unknown"
