@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
@@ -39,9 +40,10 @@ var kestrelLeftOut = map[string]string{
 
 // variant is one way to connect the two.
 type variant struct {
-	name string
-	tls  bool
-	args []string // of the .NET program
+	name  string
+	tls   bool
+	trust bool     // the Go client trusts any server
+	args  []string // of the .NET program
 }
 
 var clientVariants = []variant{
@@ -152,6 +154,12 @@ func newTarget(t *testing.T, pipe string, v variant) (interoptest.Target, io.Clo
 	var own []grpc.DialOption
 	if v.tls {
 		own = append(own, grpc.WithTransportCredentials(grpcpipe.NewCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots(t)}))))
+	}
+	if v.trust {
+		// Our own credentials want to know who the server is, even if anyone will
+		// do.
+		own = append(own, grpcpipe.WithDialer(&namedpipe.Dialer{Server: namedpipe.Trust{Anyone: true}}),
+			grpc.WithTransportCredentials(insecure.NewCredentials()))
 	}
 	dial := func(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 		return grpcpipe.NewClient(pipe, append(own[:len(own):len(own)], opts...)...)

@@ -87,4 +87,11 @@ var Rows = []RowInfo{
 	{ID: "ListenNamedPipeEndpoint_ProtocolVersion_ClientSuccess", Section: Kestrel, Text: "HTTP/1.1 and HTTP/2 without TLS", Test: "TestKestrelTransport/ListenNamedPipeEndpoint_ProtocolVersion_ClientSuccess"},
 	{ID: "ListenNamedPipeEndpoint_Tls_ClientSuccess", Section: Kestrel, Text: "HTTP/1.1 and HTTP/2 with TLS", Test: "TestKestrelTransport/ListenNamedPipeEndpoint_Tls_ClientSuccess"},
 	{ID: "ListenNamedPipeEndpoint_FromUrl_HelloWorld_ClientSuccess", Section: Kestrel, Text: "the target `http://pipe:/NAME`", Test: "TestKestrelTransport/ListenNamedPipeEndpoint_FromUrl_HelloWorld_ClientSuccess"},
+	{ID: "node-go", Section: Neighbours, Text: "Node's @grpc/grpc-js 1.14 as client of a Go server", Test: "TestNodeClientToGoServer"},
+	{ID: "go-node", Section: Neighbours, Text: "a Go client, @grpc/grpc-js 1.14 as server", Test: "TestGoClientToNodeServer"},
+	{ID: "net-http-plain", Section: Neighbours, Text: "net/http, HTTP/1.1 and HTTP/2 without TLS, on our Listener and Dialer", Test: "TestNetHTTP/plain"},
+	{ID: "net-http-tls", Section: Neighbours, Text: "the same with TLS", Test: "TestNetHTTP/tls"},
+	{ID: "connect-go", Section: Neighbours, Text: "connect-go, its own protocol and gRPC's, and grpcpipe's client on its server", Test: "TestConnectGo"},
+	{ID: "python-go", Section: Neighbours, Text: "Python's grpcio as client of a Go server", Test: "TestPythonClientToGoServer", Only: []System{Linux}},
+	{ID: "go-python", Section: Neighbours, Text: "a Go client, Python's grpcio as server", Test: "TestGoClientToPythonServer", Only: []System{Linux}},
 }

