@@ -102,9 +102,11 @@ func newPipeClient(t target, list pipelist.Lister, opts []grpc.DialOption) (*grp
 	if t.connections, err = wantedConnections(opts); err != nil {
 		return nil, err
 	}
-	first, last := clientCodec()
-	ours := append(pipeOptions(t, list), first...)
-	theirs := append(opts[:len(opts):len(opts)], last...)
+	ours := append(pipeOptions(t, list), codecOptions()...)
+	// Ours are the innermost interceptors: they see a call as it is sent. There
+	// is one of each kind because each costs every call an allocation.
+	theirs := append(opts[:len(opts):len(opts)],
+		grpc.WithChainUnaryInterceptor(lastUnary), grpc.WithChainStreamInterceptor(lastStream))
 	bare := append(ours[:len(ours):len(ours)], theirs...)
 	full := append(append(ours[:len(ours):len(ours)], grpc.WithTransportCredentials(NewCredentials(nil))), theirs...)
 	if !t.tls {
@@ -136,8 +138,6 @@ func newPipeClient(t target, list pipelist.Lister, opts []grpc.DialOption) (*grp
 func pipeOptions(t target, list pipelist.Lister) []grpc.DialOption {
 	b := newBuilder(t, list)
 	opts := []grpc.DialOption{
-		grpc.WithChainUnaryInterceptor(limitUnary),
-		grpc.WithChainStreamInterceptor(limitStream),
 		grpc.WithResolvers(b),
 		grpc.WithContextDialer(b.dial),
 		grpc.WithNoProxy(),

@@ -46,24 +46,23 @@ func stockProto() bool {
 	return t != nil && t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "google.golang.org/grpc/encoding/proto"
 }
 
-// clientCodec are the options that make a channel use pipeCodec: the first come
-// before the caller's, so that codecs chosen there win, and the last after them,
-// so that no interceptor of the caller's comes after ours.
-func clientCodec() (first, last []grpc.DialOption) {
-	first = []grpc.DialOption{experimental.WithBufferPool(pipeBuffers)}
-	if !stockProto() {
-		return first, nil
+// codecOptions make a channel use pipeCodec, unless the caller's own options or
+// a call's choose another codec.
+func codecOptions() []grpc.DialOption {
+	opts := []grpc.DialOption{experimental.WithBufferPool(pipeBuffers)}
+	if stockProto() {
+		opts = append(opts, grpc.WithDefaultCallOptions(grpc.ForceCodecV2(pipeCodec{})))
 	}
-	first = append(first, grpc.WithDefaultCallOptions(grpc.ForceCodecV2(pipeCodec{})))
-	return first, []grpc.DialOption{grpc.WithChainUnaryInterceptor(codecUnary), grpc.WithChainStreamInterceptor(codecStream)}
+	return opts
 }
 
-func codecUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	return invoke(ctx, method, req, reply, cc, settleCodec(opts)...)
+// lastUnary and lastStream come after all interceptors of the caller's.
+func lastUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	return limitUnary(ctx, method, req, reply, cc, invoke, settleCodec(opts)...)
 }
 
-func codecStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	return open(ctx, desc, cc, method, settleCodec(opts)...)
+func lastStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	return limitStream(ctx, desc, cc, method, open, settleCodec(opts)...)
 }
 
 // settleCodec takes pipeCodec out of the options of a call that is to be encoded

@@ -18,8 +18,7 @@ const streamLimitText = "context deadline exceeded while waiting for a stream: t
 	"(Kestrel 100), all of them were taken, and this call was not sent; end some, or open more connections with grpcpipe.WithConnections"
 
 // limitUnary and limitStream name the limit in the error of such a call. They
-// come after the caller's own interceptors of the plain kind and before those
-// of grpc.WithChainUnaryInterceptor.
+// come after all interceptors of the caller's, which see what they say.
 func limitUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if !mayWait(ctx) {
 		return invoke(ctx, method, req, reply, cc, opts...)

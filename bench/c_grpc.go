@@ -21,6 +21,9 @@ func init() {
 		{stockAgain, stockNetwork, "the same once more: what it differs by is noise"},
 		{"grpc-go (tcp)", "tcp", "grpc-go without options, on TCP loopback"},
 	} {
+		if c.name != stock && c.name != stockAgain && c.network == stockNetwork {
+			continue // the same as stock here
+		}
 		register(&contender{
 			name: c.name, about: c.about, network: c.network,
 			serve: func(lis net.Listener) error { return serveGRPC(lis) },

@@ -47,7 +47,7 @@ func run(args []string) error {
 	fs.StringVar(&o.only, "only", "", "measure these contenders only, separated by commas")
 	fs.StringVar(&o.lines, "lines", "", "measure the lines that match this regular expression only")
 	fs.IntVar(&o.rounds, "rounds", 11, "rounds of each line")
-	fs.DurationVar(&o.time, "time", 200*time.Millisecond, "time of one measurement, after a warm-up of a quarter of it")
+	fs.DurationVar(&o.time, "time", 150*time.Millisecond, "time of one measurement, after a warm-up of a quarter of it")
 	fs.BoolVar(&o.memory, "memory", true, "measure connections by the hundred too")
 	fs.StringVar(&o.wine, "wine", "../scripts/wine", "the script that runs Windows programs; empty for no lines of Windows")
 	fs.StringVar(&o.json, "json", "", "write the results to this file")

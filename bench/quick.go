@@ -43,19 +43,26 @@ func quick(o options) error {
 	return compare(os.Stdout, base, res)
 }
 
-// noiseOf is how far the ratio of one thing to itself strays on this machine at
-// this time: half of what lies between its quartiles and what its median is
-// away from 1, as a factor's logarithm.
-func (lr *lineResult) noiseOf(name, base string) float64 {
+// leastNoise is what two runs of the same program differ by on an idle machine.
+const leastNoise = 0.05
+
+// uncertainty is how far a line's median may be off, as a logarithm: two and a
+// half standard errors of a median, from the quartiles and the number of rounds.
+func (lr *lineResult) uncertainty(name, base string) float64 {
 	r, ok := lr.ratio(name, base)
 	if !ok {
 		return 0
 	}
-	half := (math.Log(r.Q3) - math.Log(r.Q1)) / 2
-	if name == stockAgain {
-		half += math.Abs(math.Log(r.Median))
+	return 2.5 * 0.93 * (math.Log(r.Q3) - math.Log(r.Q1)) / math.Sqrt(float64(len(lr.Rounds[name])))
+}
+
+// drift is how far the ratio of stock grpc-go to itself is from 1, which no
+// number of rounds cures.
+func (lr *lineResult) drift() float64 {
+	if r, ok := lr.ratio(stockAgain, stock); ok {
+		return math.Abs(math.Log(r.Median))
 	}
-	return half
+	return 0
 }
 
 // errSlower is the failure of the guard.
@@ -89,7 +96,7 @@ func compare(w *os.File, base, now *results) error {
 			fmt.Fprintf(w, "| %s | %s | not measured | | | | |\n", lr.Line.About, to)
 			continue
 		}
-		noise := max(lr.noiseOf(stockAgain, stock), old.noiseOf(stockAgain, stock)) + max(lr.noiseOf(name, to), old.noiseOf(name, to))
+		noise := max(leastNoise, math.Hypot(lr.uncertainty(name, to), old.uncertainty(name, to))+max(lr.drift(), old.drift()))
 		change := math.Log(b.Median) - math.Log(a.Median)
 		verdict := ""
 		switch {
