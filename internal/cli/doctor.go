@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -97,10 +99,34 @@ func (d *doctor) add(f finding) {
 	}
 	p := painter(d.app.wantsColour(d.app.stdout))
 	mark := map[string]string{"ok": p.green("ok     "), "warning": p.yellow("warning"), "trouble": p.red("trouble")}[f.Result]
-	fmt.Fprintf(d.app.stdout, "%s  %-10s  %s\n", mark, f.Check, f.Text)
-	if f.Next != "" {
-		fmt.Fprintf(d.app.stdout, "%21s%s %s\n", "", p.bold("next:"), f.Next)
+	room := math.MaxInt
+	if isTerminal(d.app.stdout) {
+		room = max(width(d.app.stdout)-margin, 20)
 	}
+	indent := "\n" + strings.Repeat(" ", margin)
+	fmt.Fprintf(d.app.stdout, "%s  %-10s  %s\n", mark, f.Check, strings.Join(wrap(f.Text, room), indent))
+	if f.Next != "" {
+		next := strings.Join(wrap("next: "+f.Next, room), indent)
+		fmt.Fprintf(d.app.stdout, "%s%s\n", indent[1:], strings.Replace(next, "next:", p.bold("next:"), 1))
+	}
+}
+
+// margin is where the text of a finding begins.
+const margin = 21
+
+// wrap breaks a text into lines of at most room letters, at spaces.
+func wrap(text string, room int) (lines []string) {
+	for utf8.RuneCountInString(text) > room {
+		head := string([]rune(text)[:room+1])
+		at := strings.LastIndexByte(head, ' ')
+		if at <= 0 {
+			if at = strings.IndexByte(text, ' '); at < 0 {
+				break
+			}
+		}
+		lines, text = append(lines, text[:at]), text[at+1:]
+	}
+	return append(lines, text)
 }
 
 func (d *doctor) conclude() error {

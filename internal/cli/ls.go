@@ -232,7 +232,7 @@ func sameRow(a, b row) bool {
 func (a *app) drawRows(glob string, rows []row, details bool) error {
 	lines := height(a.stdout) - 4
 	shown := rows[:min(len(rows), max(lines, 1))]
-	fmt.Fprintf(a.stdout, "\x1b[H\x1b[2J%d pipes fit %s at %s; Ctrl-C ends this\n\n", len(rows), glob, time.Now().Format(time.TimeOnly))
+	fmt.Fprintf(a.stdout, "\x1b[H\x1b[2JPipes that fit %s: %d, at %s; Ctrl-C ends this\n\n", glob, len(rows), time.Now().Format(time.TimeOnly))
 	return a.printRows(shown, details)
 }
 

@@ -211,8 +211,7 @@ func (r *run) collect(ctx context.Context, done <-chan struct{}) *Result {
 			r.cfg.Progress(pr)
 		}
 	}
-	res.Elapsed = min(time.Since(r.counts), max(r.cfg.Duration, time.Since(r.counts)))
-	res.Elapsed = max(res.Elapsed, 0)
+	res.Elapsed = max(time.Since(r.counts), 0) // Ctrl-C may come in the warm-up
 	res.Calls = r.calls.Load()
 	res.Interrupted = ctx.Err() != nil
 	return res
