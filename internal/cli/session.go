@@ -83,7 +83,8 @@ func (f *connFlags) connect(ctx context.Context, target string, wait bool) (*ses
 		return nil, usage("%s", strings.TrimPrefix(err.Error(), "grpcpipe: "))
 	}
 	s := &session{ClientConn: cc, target: target, trace: d.trace}
-	if err := s.becomeReady(ctx, f.connectTimeout+100*time.Millisecond); err != nil {
+	// The dialer keeps the time and says best what has taken it.
+	if err := s.becomeReady(ctx, f.connectTimeout+2*time.Second); err != nil {
 		cc.Close()
 		return nil, err
 	}

@@ -58,7 +58,7 @@ func Dump(connection int, direction string, show func(Frame)) io.WriteCloser {
 	go func() {
 		defer close(d.done)
 		err := readFrames(r, connection, direction, show)
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			show(Frame{Connection: connection, Direction: direction, Type: notice, Info: []string{"this is not HTTP/2 without TLS, or no longer: " + err.Error()}})
 		}
 		io.Copy(io.Discard, r) // whoever writes must not wait
@@ -77,6 +77,8 @@ func (d *dump) Close() error {
 	return err
 }
 
+// readFrames shows the frames until there are no more, which is io.EOF, or what
+// follows is none.
 func readFrames(r io.Reader, connection int, direction string, show func(Frame)) error {
 	if direction == ">" {
 		preface := make([]byte, len(http2.ClientPreface))
