@@ -123,7 +123,7 @@ func TestSoakKeepAlivePingsDuringQuietStream(t *testing.T) {
 	pipe := testproc.PipeName()
 	lis := tap(t, pipe)
 	s := grpc.NewServer(grpcpipe.ServerOptions()...)
-	quiet := time.Duration(max(soak.N(30), 3)) * time.Second
+	quiet := time.Duration(max(soak.N(30), 5)) * time.Second
 	testpb.RegisterTestServiceServer(s, quietStreams{quiet: quiet})
 	t.Cleanup(s.Stop)
 	go s.Serve(lis) // ends with Stop

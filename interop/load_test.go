@@ -128,11 +128,13 @@ func TestOddNames(t *testing.T) {
 			pipe := name + testproc.PipeName()
 			t.Run("Go to Kestrel", func(t *testing.T) {
 				seen.Row(t, "names-go")
+				t.Parallel()
 				dotnetpeer.StartServer(t, pipe)
 				mustPing(limited(t, time.Minute), t, newConn(t, "npipe:"+pipe))
 			})
 			t.Run("dotnet to Go", func(t *testing.T) {
 				seen.Row(t, "names-dotnet")
+				t.Parallel()
 				pipe := pipe + "2"
 				ctx := limited(t, 2*time.Minute)
 				newServer(t, ctx, pipe)
