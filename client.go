@@ -2,6 +2,7 @@ package grpcpipe
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -134,6 +135,15 @@ func newPipeClient(t target, list pipelist.Lister, opts []grpc.DialOption) (*grp
 	return nil, fmt.Errorf("grpcpipe: target %q: %w", t.text, err)
 }
 
+// readBuffer is the size of a connection's read buffer. On Windows an idle
+// connection holds it, so there it is as large as grpc's and no larger.
+func readBuffer() int {
+	if runtime.GOOS == "windows" {
+		return 32 << 10
+	}
+	return ioBuffer
+}
+
 // pipeOptions are the options of every channel over pipes, but for credentials.
 func pipeOptions(t target, list pipelist.Lister) []grpc.DialOption {
 	b := newBuilder(t, list)
@@ -152,7 +162,7 @@ func pipeOptions(t target, list pipelist.Lister) []grpc.DialOption {
 		}),
 		grpc.WithStaticStreamWindowSize(streamWindow),
 		grpc.WithStaticConnWindowSize(connWindow),
-		grpc.WithReadBufferSize(ioBuffer),
+		grpc.WithReadBufferSize(readBuffer()),
 		grpc.WithWriteBufferSize(ioBuffer),
 	}
 	if t.connections > 0 {

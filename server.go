@@ -52,7 +52,7 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(connWindow),
-		grpc.ReadBufferSize(ioBuffer),
+		grpc.ReadBufferSize(readBuffer()),
 		grpc.WriteBufferSize(ioBuffer),
 		experimental.BufferPool(pipeBuffers),
 		grpc.NumStreamWorkers(streamWorkers),
