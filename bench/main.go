@@ -25,7 +25,6 @@ type options struct {
 	json     string
 	quick    bool
 	baseline string
-	update   bool
 	report   string
 	docs     string
 	list     bool
@@ -52,8 +51,7 @@ func run(args []string) error {
 	fs.StringVar(&o.wine, "wine", "../scripts/wine", "the script that runs Windows programs; empty for no lines of Windows")
 	fs.StringVar(&o.json, "json", "", "write the results to this file")
 	fs.BoolVar(&o.quick, "quick", false, "measure a few lines and compare them with the baseline")
-	fs.StringVar(&o.baseline, "baseline", "baseline.json", "the results that -quick compares with")
-	fs.BoolVar(&o.update, "update", false, "with -quick: make these results the new baseline")
+	fs.StringVar(&o.baseline, "baseline", "results.json", "the results that -quick compares with")
 	fs.StringVar(&o.report, "report", "", "measure nothing; show the results in this file")
 	fs.StringVar(&o.docs, "docs", "", "with -report: put tables and charts into this folder's performance.md")
 	fs.BoolVar(&o.list, "list", false, "list contenders and lines")

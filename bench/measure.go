@@ -54,7 +54,7 @@ func measure(o options, lines []line, cmd string) (*results, error) {
 		s.o = o
 		if s.Under != "" {
 			// The Wine server is in every call: more rounds don't make more sense.
-			s.o.rounds = (o.rounds + 1) / 2
+			s.o.rounds = (o.rounds + 2) / 3
 		}
 		r.Systems = append(r.Systems, s.measure(r, lines))
 	}

@@ -26,9 +26,6 @@ func quick(o options) error {
 	if err != nil {
 		return err
 	}
-	if o.update {
-		return res.save(o.baseline)
-	}
 	if o.json != "" {
 		if err := res.save(o.json); err != nil {
 			return err
@@ -36,7 +33,7 @@ func quick(o options) error {
 	}
 	base, err := loadResults(o.baseline)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no baseline %s; -quick -update makes one", o.baseline)
+		return fmt.Errorf("there is no baseline %s; a run with -json makes one", o.baseline)
 	} else if err != nil {
 		return err
 	}
