@@ -63,10 +63,12 @@ func TestRun(t *testing.T) {
 // The warm-up isn't counted, and the end of the context keeps what there is.
 func TestWarmupAndInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
+	var made atomic.Int64
 	began := time.Now()
 	r := Run(ctx, Config{
 		Workers: 2, Warmup: 200 * time.Millisecond, Duration: time.Hour,
 		Call: func(context.Context, int) error {
+			made.Add(1)
 			<-time.After(time.Millisecond)
 			if time.Since(began) > 700*time.Millisecond {
 				cancel()
@@ -74,7 +76,7 @@ func TestWarmupAndInterrupt(t *testing.T) {
 			return nil
 		},
 	})
-	if !r.Interrupted || r.Calls == 0 || r.Calls > 1100 || r.Elapsed > time.Since(began)-150*time.Millisecond {
-		t.Errorf("%d calls in %v, interrupted: %v", r.Calls, r.Elapsed, r.Interrupted)
+	if !r.Interrupted || r.Calls == 0 || r.Calls > made.Load()-10 || r.Elapsed > time.Since(began)-150*time.Millisecond {
+		t.Errorf("%d of %d calls in %v, interrupted: %v", r.Calls, made.Load(), r.Elapsed, r.Interrupted)
 	}
 }
