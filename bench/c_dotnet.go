@@ -54,8 +54,10 @@ func dotnetProgram() string {
 func dotnetCommand(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(program, args...)
 	cmd.Stderr = os.Stderr
-	// What .NET makes of newer vector instructions crashes under Wine.
-	cmd.Env = append(os.Environ(), "DOTNET_EnableAVX=0")
+	if runtime.GOOS == "windows" {
+		// What .NET makes of newer vector instructions fails under Wine.
+		cmd.Env = append(os.Environ(), "DOTNET_EnableAVX=0")
+	}
 	return cmd
 }
 
