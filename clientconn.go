@@ -72,7 +72,15 @@ func (c *clientConn) Write(p []byte) (int, error) {
 		c.speaks.Store(now)
 	}
 	n, err := c.Conn.Write(p)
-	if err == nil || errors.Is(err, net.ErrClosed) {
+	if err == nil {
+		return n, nil
+	}
+	if errors.Is(err, net.ErrClosed) {
+		// grpc has closed it, perhaps for what the reader found while this write
+		// waited for a server that takes nothing.
+		if fault := c.fault.Load(); fault != nil {
+			return n, *fault
+		}
 		return n, err
 	}
 	// The server hung up on our first bytes, but perhaps not without a word.
