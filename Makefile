@@ -4,12 +4,15 @@ BENCH ?= .
 FUZZTIME ?= 30s
 SYSTEMS = windows linux darwin freebsd
 TOOLS = .bin
+# Modules of their own, so that what they need stays out of the library's go.mod.
+# interop/connect is run by a test of interop.
+NESTED = examples/otel bench
 
 .DEFAULT_GOAL := help
-.PHONY: help test wine soak lint bench fuzz cover generate
+.PHONY: help test wine soak lint bench bench-quick benchmarks interop-table fuzz cover generate
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ifeq ($(OS),Windows_NT)
 test: ## Run the tests, and off Windows those for Windows too, under Wine
@@ -17,6 +20,7 @@ test: ## Run the tests, and off Windows those for Windows too, under Wine
 else
 test:
 	go test -race -timeout 10m ./...
+	for module in $(NESTED); do go -C $$module test -timeout 5m ./... || exit; done
 	GOOS=windows go vet ./...
 	scripts/test-windows -timeout 10m ./...
 endif
@@ -30,8 +34,18 @@ soak: ## Run the long tests in full and show what they measured
 lint: $(TOOLS)/built ## Check format, go vet, staticcheck, the workflows and the go.mod files
 	SYSTEMS='$(SYSTEMS)' scripts/lint $(TOOLS)
 
-bench: ## Run the benchmarks (BENCH=regexp)
+bench: ## Measure against the neighbours and make docs/performance.md anew (about 15 minutes)
+	go -C bench run . -json results.json
+	go -C bench run . -report results.json -docs ../docs
+
+bench-quick: ## Measure a few lines and compare them with the results that are kept (90 seconds)
+	go -C bench run . -quick
+
+benchmarks: ## Run the benchmarks that stand beside the code (BENCH=regexp)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m ./...
+
+interop-table: ## Run the interop tests here and under Wine, and make the table in docs/interop.md anew
+	scripts/interop-table
 
 fuzz: ## Run each fuzz test for a while (FUZZTIME=30s)
 	scripts/fuzz $(FUZZTIME)

@@ -142,7 +142,7 @@ func (g *group) NewSubConn(addrs []resolver.Address, opts balancer.NewSubConnOpt
 		}
 		tell(s) // which has grpc ask the picker again
 	}
-	sc, err := g.ClientConn.NewSubConn(addrs, opts)
+	sc, err := g.ClientConn.NewSubConn(addrs, opts) //lint:ignore SA1019 the base balancer calls it, and there is no other way to wrap it
 	if err != nil {
 		g.coming.Add(-1)
 	}

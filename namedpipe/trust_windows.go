@@ -30,6 +30,8 @@ func (t *Trust) verifyPipe(pipe windows.Handle) error {
 	}
 	if !t.Anyone {
 		switch {
+		case owner == nil:
+			return refuse(p, "the pipe has no owner", "to accept it all the same, set Trust.Anyone")
 		case isSystem(owner):
 			// Only a process that is elevated, or the system's, can make a pipe
 			// that these own, so it needs no label.
@@ -52,24 +54,27 @@ func serverOf(pipe windows.Handle) (*Peer, error) {
 	return p, err
 }
 
-// describeServer tells who owns the pipe, which its descriptor proves, and
-// which process made its first instance, which is a hint.
+// describeServer tells who owns the pipe, which its descriptor proves, or nil,
+// and which process made its first instance, which is a hint.
 func describeServer(pipe windows.Handle) (*Peer, *windows.SID, error) {
 	sd, err := windows.GetSecurityInfo(pipe, windows.SE_KERNEL_OBJECT, windows.OWNER_SECURITY_INFORMATION)
 	if err != nil {
 		return nil, nil, explain(err, "the system doesn't tell who owns the pipe", "")
 	}
 	owner, _, err := sd.Owner()
-	if err != nil || owner == nil {
-		return nil, nil, &problem{text: "the pipe has no owner, so its server can't be trusted", causes: []error{windows.ERROR_INVALID_OWNER}}
+	if err != nil {
+		return nil, nil, explain(err, "the system doesn't tell who owns the pipe", "")
 	}
-	p := &Peer{User: accountOf(owner), UserProven: true}
+	p := &Peer{}
+	if owner != nil { // a pipe may be made without one
+		p.User, p.UserProven = accountOf(owner), true
+	}
 	var pid uint32
 	if err := windows.GetNamedPipeServerProcessId(pipe, &pid); err == nil {
 		p.PID = int(pid)
 		p.Executable = executableOf(p.PID)
 	}
-	if own, err := tokenOwner(windows.GetCurrentProcessToken()); err == nil {
+	if own, err := tokenOwner(windows.GetCurrentProcessToken()); err == nil && owner != nil {
 		p.SameUser = own.Equals(owner)
 	}
 	return p, owner, nil

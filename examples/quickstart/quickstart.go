@@ -11,7 +11,9 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-type greeter struct{ greetpb.UnimplementedGreeterServer }
+type greeter struct {
+	greetpb.UnimplementedGreeterServer
+}
 
 func (greeter) SayHello(_ context.Context, in *greetpb.HelloRequest) (*greetpb.HelloReply, error) {
 	return &greetpb.HelloReply{Message: "Hello " + in.Name}, nil

@@ -55,10 +55,17 @@ func checkCompressed(ctx context.Context, want *testpb.BoolValue) error {
 	return nil
 }
 
+// anyStream is a stream of either end.
+type anyStream interface {
+	Context() context.Context
+	SendMsg(any) error
+	RecvMsg(any) error
+}
+
 // sendPlain sends a message uncompressed on a stream that compresses. plain is
 // a stream of the same kind without compression: grpc-go has no option for
 // one message, but a prepared message carries its encoding with it.
-func sendPlain(stream, plain grpc.Stream, m any) error {
+func sendPlain[S anyStream](stream, plain S, m any) error {
 	var msg grpc.PreparedMsg
 	if err := msg.Encode(plain, m); err != nil {
 		return err
