@@ -1,6 +1,7 @@
 package grpcpipe_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,55 +10,68 @@ import (
 	"testing"
 )
 
-// fence finds the Go code in a document, with the comment that names the file
-// it is from.
-var fence = regexp.MustCompile("(?m)^(?:<!-- from (\\S+) -->\n)?```go\n((?s:.*?))^```$")
+// fence finds a block of Go or C# in a document, with the line before it, which
+// must refer to a part of a source.
+var fence = regexp.MustCompile("(?m)^(.*)\n```(?:go|csharp)\n((?s:.*?))\n```$")
 
-// TestDocumentsCompile: each piece of Go in the documents is a run of lines of a
-// file that is compiled, whatever its indentation.
+var snippetLine = regexp.MustCompile(`^<!-- snippet: ([^ #]+)#([^ ]+) -->$`)
+
+// TestDocumentsCompile: the code in the documents is code that is compiled, and
+// run by the tests.
 func TestDocumentsCompile(t *testing.T) {
 	documents, err := filepath.Glob("docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat("README.md"); err != nil {
-		t.Skipf("the documents are not here: %v", err)
-	}
 	found := 0
 	for _, document := range append(documents, "README.md") {
-		text, err := os.ReadFile(document)
+		b, err := os.ReadFile(document)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range fence.FindAllStringSubmatch(strings.ReplaceAll(string(text), "\r\n", "\n"), -1) {
+		text := strings.ReplaceAll(string(b), "\r\n", "\n")
+		for _, m := range fence.FindAllStringSubmatch(text, -1) {
 			found++
-			if m[1] == "" {
-				t.Errorf("%s: code of no file:\n%s", document, m[2])
+			from := snippetLine.FindStringSubmatch(m[1])
+			if from == nil {
+				t.Errorf("%s: code of no source:\n%s", document, m[2])
 				continue
 			}
-			source, err := os.ReadFile(filepath.FromSlash(m[1]))
+			want, err := snippet(filepath.FromSlash(from[1]), from[2])
 			if err != nil {
 				t.Errorf("%s: %v", document, err)
-				continue
-			}
-			if !strings.Contains(flat(string(source)), flat(m[2])) {
-				t.Errorf("%s: not in %s:\n%s", document, m[1], m[2])
+			} else if m[2] != want {
+				t.Errorf("%s: %s#%s is\n%s\n\nin the document and\n\n%s\n\nin the source", document, from[1], from[2], m[2], want)
 			}
 		}
 	}
-	if found == 0 {
-		t.Error("no code in any document: has the form changed?")
+	if found < 10 {
+		t.Errorf("%d pieces of code in all documents: has the form changed?", found)
 	}
 }
 
-// flat takes the indentation off every line.
-func flat(code string) string {
-	var b strings.Builder
-	b.WriteString("\n")
-	for line := range strings.Lines(code) {
-		b.WriteString(strings.TrimSpace(line) + "\n")
+// snippet returns the lines of a source between "// snippet: name" and
+// "// end snippet", as far to the left as they go.
+func snippet(file, name string) (string, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
 	}
-	return b.String()
+	var lines []string
+	inside, indent := false, ""
+	for line := range strings.Lines(strings.ReplaceAll(string(b), "\r\n", "\n")) {
+		line = strings.TrimSuffix(line, "\n")
+		text := strings.TrimLeft(line, " \t")
+		switch {
+		case text == "// snippet: "+name:
+			inside, indent = true, line[:len(line)-len(text)]
+		case inside && text == "// end snippet":
+			return strings.Trim(strings.Join(lines, "\n"), "\n"), nil
+		case inside:
+			lines = append(lines, strings.TrimPrefix(line, indent))
+		}
+	}
+	return "", fmt.Errorf("%s has no snippet %q", file, name)
 }
 
 // TestLinksLeadSomewhere: each link of a document to a file of the project does.

@@ -19,7 +19,9 @@ func (greeter) SayHello(_ context.Context, in *greetpb.HelloRequest) (*greetpb.H
 	return &greetpb.HelloReply{Message: "Hello " + in.Name}, nil
 }
 
-// Serve serves until the listener fails.
+// snippet: server
+
+// Serve serves until the context ends.
 func Serve(ctx context.Context) error {
 	lis, err := namedpipe.Listen(ctx, "MyPipe")
 	if err != nil {
@@ -31,12 +33,16 @@ func Serve(ctx context.Context) error {
 	return srv.Serve(lis)
 }
 
+// end snippet
+
 // Greet calls the server, which it waits for.
 func Greet(ctx context.Context) (*greetpb.HelloReply, error) {
+	// snippet: client
 	conn, err := grpcpipe.NewClient("npipe:MyPipe")
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
 	return greetpb.NewGreeterClient(conn).SayHello(ctx, &greetpb.HelloRequest{Name: "World"}, grpc.WaitForReady(true))
+	// end snippet
 }
