@@ -36,9 +36,11 @@ const (
 // 1000 calls at a time on a connection; cut a client that has not sent its
 // HTTP/2 preface after 10 s; set static windows of 8 MiB a stream and 64 MiB a
 // connection, which is what a client can make a handler that stands still keep
-// in memory; keep 32 goroutines for calls, from NewServer to Stop; and install credentials that, off Windows, let an idle connection
-// hold no read buffer. The largest message stays grpc's: 4 MiB. A server that
-// speaks nothing but protobuf does well to add [ProtobufOnly].
+// in memory; keep 32 goroutines for calls, from NewServer to Stop, so that a
+// server that is made must be stopped; and install the credentials of
+// NewCredentials, with which, off Windows, an idle connection holds no read
+// buffer. The largest message stays grpc's: 4 MiB. A server that speaks nothing
+// but protobuf does well to add [ProtobufOnly].
 //
 // Each call returns a new slice.
 func ServerOptions() []grpc.ServerOption {
