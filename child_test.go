@@ -36,6 +36,7 @@ func serveAsChild(name string) int {
 	grpc_testing.RegisterTestServiceServer(srv, &service{name: name})
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
+		lis.Close() // which removes the socket
 		os.Exit(0)
 	}()
 	fmt.Println(listening.UnixNano())
