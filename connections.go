@@ -121,8 +121,9 @@ func (leastBusyPolicy) Build(cc balancer.ClientConn, opts balancer.BuildOptions)
 // for a stream if it must, whatever room the next connection brings.
 type group struct {
 	balancer.ClientConn
-	coming  atomic.Int64 // connections on their way
-	settled atomic.Bool  // calls need not wait for them
+	coming  atomic.Int64  // connections on their way
+	ready   atomic.Uint64 // counts those that have become ready
+	settled atomic.Bool   // calls need not wait for them
 }
 
 // NewSubConn follows the state of each connection.
@@ -137,6 +138,9 @@ func (g *group) NewSubConn(addrs []resolver.Address, opts balancer.NewSubConnOpt
 			if now {
 				g.coming.Add(1)
 			} else {
+				if s.ConnectivityState == connectivity.Ready {
+					g.ready.Add(1) // the pickers there are don't know it
+				}
 				g.coming.Add(-1)
 			}
 		}
@@ -155,7 +159,7 @@ func (g *group) Build(info base.PickerBuildInfo) balancer.Picker {
 		g.settled.Store(false)
 		return base.NewErrPicker(balancer.ErrNoSubConnAvailable)
 	}
-	p := &leastBusyPicker{group: g}
+	p := &leastBusyPicker{group: g, knows: g.ready.Load()}
 	for sc, at := range info.ReadySCs {
 		s, ok := at.Address.Attributes.Value(slotKey{}).(*slot)
 		if !ok { // the policy was asked for by name, without WithConnections
@@ -173,6 +177,7 @@ type readyConn struct {
 
 type leastBusyPicker struct {
 	group *group
+	knows uint64 // group.ready when it was made
 	ready []readyConn
 	next  atomic.Uint64
 }
@@ -181,20 +186,26 @@ type leastBusyPicker struct {
 // take turns.
 func (p *leastBusyPicker) Pick(balancer.PickInfo) (balancer.PickResult, error) {
 	if !p.group.settled.Load() {
-		if p.group.coming.Load() > 0 {
+		// In this order: coming falls after ready has risen, and a picker that
+		// doesn't know the last connection would put all calls on the others.
+		if p.group.coming.Load() > 0 || p.group.ready.Load() != p.knows {
 			return balancer.PickResult{}, balancer.ErrNoSubConnAvailable
 		}
 		p.group.settled.Store(true)
 	}
 	first := p.next.Add(1)
-	var best readyConn
-	var fewest int64
-	for i := range uint64(len(p.ready)) {
-		c := p.ready[(first+i)%uint64(len(p.ready))]
-		if busy := c.slot.busy.Load(); best.sc == nil || busy < fewest {
-			best, fewest = c, busy
+	for {
+		var best readyConn
+		var fewest int64
+		for i := range uint64(len(p.ready)) {
+			c := p.ready[(first+i)%uint64(len(p.ready))]
+			if busy := c.slot.busy.Load(); best.sc == nil || busy < fewest {
+				best, fewest = c, busy
+			}
+		}
+		// Another call may have taken the same place since it was looked at.
+		if best.slot.busy.CompareAndSwap(fewest, fewest+1) {
+			return balancer.PickResult{SubConn: best.sc, Done: best.slot.done}, nil
 		}
 	}
-	best.slot.busy.Add(1)
-	return balancer.PickResult{SubConn: best.sc, Done: best.slot.done}, nil
 }
