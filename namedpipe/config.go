@@ -51,10 +51,10 @@ func (lc *ListenConfig) listenName(ctx context.Context, name string) (*Listener,
 	}
 	l := &Listener{addr: addr, onlySelf: cfg.Access.onlySelf()}
 	giveUp := time.Now().Add(cfg.NameTakenTimeout)
+	if err := ctx.Err(); err != nil {
+		return nil, opError("listen", addr, explain(err, "the context ended before the pipe was made", ""))
+	}
 	for try := 0; ; try++ {
-		if err := ctx.Err(); err != nil {
-			return nil, opError("listen", addr, explain(err, "the context ended before the pipe was made", ""))
-		}
 		err := l.start(cfg)
 		if err == nil {
 			return l, nil
