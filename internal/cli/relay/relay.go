@@ -55,8 +55,14 @@ type Totals struct {
 func (r *Relay) Run(ctx context.Context) (Totals, error) {
 	r.open = map[net.Conn]bool{}
 	accepting, stopAccepting := context.WithCancel(ctx)
-	defer stopAccepting()
-	defer context.AfterFunc(accepting, func() { r.Listener.Close() })()
+	closed := make(chan struct{})
+	context.AfterFunc(accepting, func() {
+		defer close(closed)
+		r.Listener.Close()
+	})
+	// Accept fails as soon as the closing begins; whoever dials once Run has
+	// returned must find nobody.
+	defer func() { stopAccepting(); <-closed }()
 	var t Totals
 	var wg sync.WaitGroup
 	var there, back atomic.Int64
