@@ -74,6 +74,9 @@ func (a *absences) dialing(path string) func(error) {
 		if !e.missing && e.dialing == 0 && a.m[path] == e {
 			delete(a.m, path)
 		}
+		if !e.missing {
+			return // nothing for the resolver to look for
+		}
 		select {
 		case a.wake <- struct{}{}:
 		default:

@@ -57,6 +57,11 @@ func runChild(args []string) error {
 	if c.prepare != nil {
 		c.prepare()
 	}
+	stopProfile, err := profile(args[0], c.name)
+	if err != nil {
+		return err
+	}
+	defer stopProfile()
 	// A server that lost its client, or the other way round, must not live on.
 	out := json.NewEncoder(os.Stdout)
 	if args[0] == "serve" {

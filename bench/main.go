@@ -28,6 +28,7 @@ type options struct {
 	report   string
 	docs     string
 	list     bool
+	profile  string
 }
 
 func main() {
@@ -54,6 +55,7 @@ func run(args []string) error {
 	fs.StringVar(&o.baseline, "baseline", "results.json", "the results that -quick compares with")
 	fs.StringVar(&o.report, "report", "", "measure nothing; show the results in this file")
 	fs.StringVar(&o.docs, "docs", "", "with -report: put tables and charts into this folder's performance.md")
+	fs.StringVar(&o.profile, "profile", "", "write profiles of each process to this folder, for go tool pprof")
 	fs.BoolVar(&o.list, "list", false, "list contenders and lines")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -75,6 +77,14 @@ func run(args []string) error {
 	}
 	if o.rounds < 1 || o.time <= 0 {
 		return errors.New("-rounds and -time must be more than nothing")
+	}
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o755); err != nil {
+			return err
+		}
+		if err := os.Setenv(profileVar, o.profile); err != nil {
+			return err
+		}
 	}
 	res, err := measure(o, allLines, "go run . "+strings.Join(args, " "))
 	if err != nil {

@@ -3,6 +3,7 @@
 package namedpipe
 
 import (
+	"errors"
 	"net"
 	"os"
 
@@ -30,5 +31,5 @@ func credentialsOf(c *net.UnixConn) (cred credentials, err error) {
 // that proves anything.
 func (cred *credentials) process(*net.UnixConn) {}
 
-// startTime is not told in a way that golang.org/x/sys can ask for.
-func startTime(int) uint64 { return 0 }
+// birthOf is not told in a way that golang.org/x/sys can ask for.
+func birthOf(int) (uint64, error) { return 0, errors.ErrUnsupported }

@@ -17,5 +17,5 @@ func credentialsOf(*net.UnixConn) (credentials, error) {
 
 func (cred *credentials) process(*net.UnixConn) {}
 
-// startTime is not told in a way that golang.org/x/sys can ask for.
-func startTime(int) uint64 { return 0 }
+// birthOf is not told in a way that golang.org/x/sys can ask for.
+func birthOf(int) (uint64, error) { return 0, errors.ErrUnsupported }

@@ -8,10 +8,25 @@ import "net"
 // were taken when it connected or, seen from a client, when the server began to
 // listen.
 type credentials struct {
+	asked    bool
 	pid, uid int
 	groups   []int
-	proven   bool   // pid is of the very process that connected, which still runs
-	program  string // the path of its executable, if it can be had
+	// Of the process, once it was asked for.
+	proven  bool   // pid is of the very process that connected, which still runs
+	program string // the path of its executable, if it can be had
+	birth   uint64 // see Peer
+}
+
+// ask returns what the kernel noted, from the second time on without a call. Beside an
+// error the credentials are empty.
+func (c conn) ask() (*credentials, error) {
+	if c.cred.asked {
+		return c.cred, nil
+	}
+	cred, err := credentialsOf(c.UnixConn)
+	cred.asked = err == nil
+	*c.cred = cred
+	return c.cred, err
 }
 
 func control(c *net.UnixConn, f func(fd int) error) error {

@@ -11,21 +11,27 @@ import (
 	"syscall"
 )
 
-type conn = *net.UnixConn
+// A conn is a socket with what has been asked about its other end.
+type conn struct {
+	*net.UnixConn
+	cred *credentials
+}
+
+func newConn(c *net.UnixConn) conn { return conn{c, new(credentials)} }
 
 func (d *Dialer) open(ctx context.Context, addr *Addr) (conn, error) {
 	var nd net.Dialer
 	c, err := nd.DialContext(ctx, "unix", addr.path)
 	if err == nil {
-		return c.(*net.UnixConn), nil
+		return newConn(c.(*net.UnixConn)), nil
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) { // the context's, seen before the context itself says so
-		return nil, context.DeadlineExceeded
+		return conn{}, context.DeadlineExceeded
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return conn{}, ctx.Err()
 	}
-	return nil, explainConnect(addr.path, bare(err))
+	return conn{}, explainConnect(addr.path, bare(err))
 }
 
 func explainConnect(path string, err error) error {

@@ -65,18 +65,18 @@ func (l *Listener) start(cfg ListenConfig) error {
 
 func (l *listener) accept() (conn, error) {
 	for {
-		c, err := l.ln.AcceptUnix()
+		uc, err := l.ln.AcceptUnix()
 		if err == nil {
-			if l.admits(c) {
+			if c := newConn(uc); l.admits(c) {
 				return c, nil
 			}
 			continue
 		}
 		if why := l.why(); why != nil {
-			return nil, why
+			return conn{}, why
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, err
+			return conn{}, err
 		}
 		// Out of files or memory: the backlog keeps the clients meanwhile, and
 		// an error here would end a server that could go on in a moment.
@@ -91,11 +91,11 @@ func (l *listener) accept() (conn, error) {
 
 // admits holds the client's credentials against the rule. A client that is not
 // let in is disconnected here, before anything of it is read.
-func (l *listener) admits(c *net.UnixConn) bool {
+func (l *listener) admits(c conn) bool {
 	if !canAskPeer || l.rule.anyone && len(l.rule.denyUIDs)+len(l.rule.denyGIDs) == 0 {
 		return true
 	}
-	cred, err := credentialsOf(c)
+	cred, err := c.ask()
 	if err == nil {
 		err = l.rule.admits(cred.uid, cred.groups)
 	}

@@ -11,8 +11,12 @@ func LookupGroup(name string) (Account, error) { return lookupGroup(name) }
 func SameFile(a, b string) bool { return sameFile(a, b) }
 
 // Alive tells whether the process still runs, as far as its number and the time
-// it was started tell. A process that can't be looked at counts as alive: that
+// it was started tell (on Linux from 6.9 on, the inode of its pidfd). A process that can't be looked at counts as alive: that
 // its connection is open says that somebody holds the other end.
 func (p *Peer) Alive() bool {
-	return p.PID == 0 || p.Remote || p.started == startTime(p.PID) || p.started == 0
+	if p.PID == 0 || p.Remote || p.birth == 0 {
+		return true
+	}
+	birth, err := birthOf(p.PID)
+	return err != nil || birth == p.birth
 }

@@ -2,6 +2,7 @@ package namedpipe
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 )
@@ -58,7 +59,7 @@ type Peer struct {
 	// Access.Remote lets be.
 	Remote bool
 
-	started uint64 // when the process was started, in units of the system's; 0 if unknown
+	birth uint64 // tells the process from a later one with its number, by when it was started; 0 if unknown
 }
 
 // String describes the peer in one line for logs.
@@ -104,7 +105,11 @@ type identified struct {
 // had before. It must come before any Read. At a client's end it is the server:
 // who owns the pipe and, as a hint, the process that made it first.
 func (c *Conn) Peer() (*Peer, error) {
-	c.who.once.Do(func() { c.who.peer, c.who.err = c.identify() })
+	c.who.once.Do(func() {
+		if c.who.err = net.ErrClosed; !c.closed.Load() {
+			c.who.peer, c.who.err = c.identify()
+		}
+	})
 	if c.who.err != nil {
 		return nil, opError("identify", c.addr, c.who.err)
 	}

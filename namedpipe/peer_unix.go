@@ -14,7 +14,7 @@ import (
 )
 
 func (c *Conn) identify() (*Peer, error) {
-	cred, err := credentialsOf(c.conn)
+	cred, err := c.conn.ask()
 	if errors.Is(err, errors.ErrUnsupported) {
 		// All that is known is that the socket's mode let the client in.
 		return &Peer{SameUser: c.onlySelf}, nil
@@ -22,7 +22,7 @@ func (c *Conn) identify() (*Peer, error) {
 	if err != nil {
 		return nil, explain(err, "the system doesn't tell who is at the other end", "")
 	}
-	cred.process(c.conn)
+	cred.process(c.conn.UnixConn)
 	return cred.peer(), nil
 }
 
@@ -36,9 +36,7 @@ func (cred *credentials) peer() *Peer {
 		Elevated:      cred.uid == 0,
 		UserProven:    true,
 		SameUser:      cred.uid == os.Geteuid(),
-	}
-	if cred.pid != 0 {
-		p.started = startTime(cred.pid)
+		birth:         cred.birth,
 	}
 	for _, g := range cred.groups {
 		p.Groups = append(p.Groups, strconv.Itoa(g))
@@ -51,22 +49,22 @@ func (t *Trust) verify(c conn, path string) error {
 	if t.Anyone && !t.wantsProcess() {
 		return nil
 	}
-	cred, err := credentialsOf(c)
+	cred, err := c.ask()
 	if errors.Is(err, errors.ErrUnsupported) {
 		file, serr := os.Lstat(path)
 		if serr != nil {
 			return explain(serr, "can't look at the socket's owner", "dial again")
 		}
-		cred, err = credentials{uid: ownerOf(file)}, nil
+		cred, err = &credentials{uid: ownerOf(file)}, nil
 	}
 	if err != nil {
 		return explain(err, "the system doesn't tell who the server is", "")
 	}
-	accepted, err := t.owner(&cred)
+	accepted, err := t.owner(cred)
 	if err != nil || accepted && !t.wantsProcess() {
 		return err
 	}
-	cred.process(c)
+	cred.process(c.UnixConn)
 	if !accepted {
 		return refuse(cred.peer(), "its user is neither this one nor root", fmt.Sprintf("to accept it, name it in Trust.Users (%d)", cred.uid))
 	}

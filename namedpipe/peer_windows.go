@@ -63,7 +63,7 @@ func (c *Conn) identify() (*Peer, error) {
 	}
 	if !p.Remote {
 		p.Executable = executableOf(p.PID)
-		p.started = startTime(p.PID)
+		p.birth, _ = birthOf(p.PID)
 	}
 	return p, nil
 }
@@ -272,24 +272,27 @@ func executableOf(pid int) string {
 	return windows.UTF16ToString(buf[:n])
 }
 
-// startTime is when the process was started, in units of 100 ns, or 0 if there is
-// no such process or it may not be looked at.
-func startTime(pid int) uint64 {
+// birthOf is when the process was started, in units of 100 ns, or 0 if there is
+// no such process.
+func birthOf(pid int) (uint64, error) {
 	process, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(pid))
-	if pid == 0 || err != nil {
-		return 0
+	if pid == 0 || errors.Is(err, windows.ERROR_INVALID_PARAMETER) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
 	}
 	defer windows.CloseHandle(process)
 	const stillActive = 259
 	var code uint32
 	if err := windows.GetExitCodeProcess(process, &code); err != nil || code != stillActive {
-		return 0
+		return 0, err
 	}
 	var created, exited, kernel, user windows.Filetime
 	if err := windows.GetProcessTimes(process, &created, &exited, &kernel, &user); err != nil {
-		return 0
+		return 0, err
 	}
-	return uint64(created.HighDateTime)<<32 | uint64(created.LowDateTime)
+	return uint64(created.HighDateTime)<<32 | uint64(created.LowDateTime), nil
 }
 
 func lookupUser(name string) (Account, error) {

@@ -42,7 +42,7 @@ func (c *Conn) identify() (*Peer, error)       { return nil, errSystem }
 func (c *Conn) impersonate(func() error) error { return errSystem }
 func lookupUser(string) (Account, error)       { return Account{}, errSystem }
 func lookupGroup(string) (Account, error)      { return Account{}, errSystem }
-func startTime(int) uint64                     { return 0 }
+func birthOf(int) (uint64, error)              { return 0, errSystem }
 func whoListens(string) *Peer                  { return nil }
 func sameFile(a, b string) bool                { return false }
 
