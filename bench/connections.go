@@ -40,7 +40,7 @@ func (s *system) growth(p *pair, name string, out *systemResult) error {
 	// All idle figures come before any load: what a load leaves behind, above
 	// all grown stacks, would count as the cost of a connection.
 	var found []*connectionResult
-	for _, n := range s.counts() {
+	for _, n := range connectionCounts {
 		if _, err := p.client.ask(command{Verb: "open", Count: n}, time.Minute); err != nil {
 			return err
 		}
@@ -71,15 +71,6 @@ func (s *system) growth(p *pair, name string, out *systemResult) error {
 		}
 	}
 	return nil
-}
-
-// counts are the numbers of connections; a Wine server is in every call and in
-// every connection, so there are fewer of them.
-func (s *system) counts() []int {
-	if s.Name == "windows" {
-		return connectionCounts[:3]
-	}
-	return connectionCounts
 }
 
 // idle is what one more connection costs a process that has one, in bytes.

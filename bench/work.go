@@ -46,6 +46,7 @@ var allLines = []line{
 	{Name: "unary-1M/1", About: "1 MiB echo, 1 in flight", Kind: "unary", Size: 1 << 20, InFlight: 1},
 	{Name: "receive-64", About: "server stream of 64 B messages", Kind: "receive", Size: 64, InFlight: 1},
 	{Name: "receive-64K", About: "server stream of 64 KiB messages", Kind: "receive", Size: 64 << 10, InFlight: 1},
+	{Name: "receive-1M", About: "server stream of 1 MiB messages", Kind: "receive", Size: 1 << 20, InFlight: 1},
 	{Name: "send-64K", About: "client stream of 64 KiB messages", Kind: "send", Size: 64 << 10, InFlight: 1},
 	{Name: "send-1M", About: "client stream of 1 MiB messages", Kind: "send", Size: 1 << 20, InFlight: 1},
 	{Name: "dial", About: "new connection and its first call", Kind: "dial", Size: 64, InFlight: 1},
