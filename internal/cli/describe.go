@@ -17,6 +17,7 @@ func (a *app) describeCommand() *cobra.Command {
 	var conn connFlags
 	var from schemaFlags
 	var template bool
+	var out string
 	cmd := &cobra.Command{
 		Use:   "describe TARGET [SYMBOL]",
 		Short: "Show services, methods and messages as .proto text, and requests to fill in",
@@ -25,47 +26,42 @@ services. A method comes with its messages and with a request to fill in. With
 --template nothing but the request is shown, ready for ` + "`call -d`" + `.
 
 The server is asked by gRPC reflection, version v1 and if need be v1alpha. With
---proto or --protoset nobody is asked, and TARGET may be -.`,
+--proto or --protoset nobody is asked, and TARGET may be -. --protoset-out keeps
+the answer in a file, for servers without reflection and for other programs.`,
 		Example: `  grpcpipe describe MyPipe
   grpcpipe describe MyPipe greet.Greeter/SayHello
   grpcpipe describe MyPipe greet.Greeter/SayHello --template > request.json
-  grpcpipe describe - greet.Greeter --proto greet.proto -o json`,
+  grpcpipe describe - greet.Greeter --proto greet.proto -o json
+  grpcpipe describe MyPipe --protoset-out all.protoset`,
 		Args:              args("TARGET", "[SYMBOL]"),
 		ValidArgsFunction: a.completeTarget(&conn, &from, true),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			return a.withSchema(cmd.Context(), &conn, &from, args[0], func(s *schema) error {
-				return a.describe(s, args[1:], template)
+				return a.describe(s, args[1:], template, out)
 			})
 		}),
 	}
 	cmd.Flags().BoolVar(&template, "template", false, "show a request to fill in, and nothing else")
+	cmd.Flags().StringVar(&out, "protoset-out", "", "write the files of what is described, with their imports, to this file for --protoset, and show nothing")
+	cmd.MarkFlagFilename("protoset-out")
 	conn.add(cmd)
 	from.add(cmd)
 	return cmd
 }
 
-func (a *app) describe(s *schema, symbols []string, template bool) error {
+func (a *app) describe(s *schema, symbols []string, template bool, out string) error {
+	if template && out != "" {
+		return usage("--template and --protoset-out exclude each other: give one of them")
+	}
 	if template && len(symbols) == 0 {
 		return usage("describe --template needs a method or message: write describe TARGET SERVICE/METHOD --template")
 	}
-	var all []protoreflect.Descriptor
-	if len(symbols) > 0 {
-		d, err := s.find(symbols[0])
-		if err != nil {
-			return err
-		}
-		all = append(all, d)
-	} else {
-		names, err := s.list()
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			// A server may list a service that it can't describe.
-			if d, err := s.files.FindDescriptorByName(name); err == nil {
-				all = append(all, d)
-			}
-		}
+	all, err := s.described(symbols)
+	if err != nil {
+		return err
+	}
+	if out != "" {
+		return a.writeProtoset(out, all)
 	}
 	for i, d := range all {
 		if template {
@@ -76,6 +72,26 @@ func (a *app) describe(s *schema, symbols []string, template bool) error {
 		}
 	}
 	return nil
+}
+
+// described are the descriptors of the symbols, of all services without any.
+func (s *schema) described(symbols []string) ([]protoreflect.Descriptor, error) {
+	if len(symbols) > 0 {
+		d, err := s.find(symbols[0])
+		return []protoreflect.Descriptor{d}, err
+	}
+	names, err := s.list()
+	if err != nil {
+		return nil, err
+	}
+	var all []protoreflect.Descriptor
+	for _, name := range names {
+		// A server may list a service that it can't describe.
+		if d, err := s.files.FindDescriptorByName(name); err == nil {
+			all = append(all, d)
+		}
+	}
+	return all, nil
 }
 
 func (a *app) printTemplate(d protoreflect.Descriptor) error {

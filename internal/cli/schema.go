@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -116,55 +115,15 @@ func (f *schemaFlags) compile(ctx context.Context) (*schema, error) {
 		}
 		return nil, usage("--proto: %w: mend the file, or use --protoset FILE", err)
 	}
-	set := &descriptorpb.FileDescriptorSet{}
-	seen := map[string]bool{}
-	var add func(protoreflect.FileDescriptor)
-	add = func(fd protoreflect.FileDescriptor) {
-		if seen[fd.Path()] {
-			return
-		}
-		seen[fd.Path()] = true
-		for i := range fd.Imports().Len() {
-			add(fd.Imports().Get(i).FileDescriptor)
-		}
-		set.File = append(set.File, protodesc.ToFileDescriptorProto(fd))
-	}
+	var set fileSet
 	var wanted []protoreflect.FullName
 	for _, fd := range files {
-		add(fd)
+		set.add(fd)
 		for i := range fd.Services().Len() {
 			wanted = append(wanted, fd.Services().Get(i).FullName())
 		}
 	}
-	return newFileSchema("--proto", set, wanted)
-}
-
-// readProtosets reads serialised FileDescriptorSets.
-func readProtosets(paths []string) (*schema, error) {
-	set, seen := &descriptorpb.FileDescriptorSet{}, map[string]bool{}
-	for _, path := range paths {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return nil, usage("--protoset: %w", err)
-		}
-		one := &descriptorpb.FileDescriptorSet{}
-		if err := proto.Unmarshal(b, one); err != nil || len(one.File) == 0 {
-			return nil, usage("--protoset %s: it is no descriptor set: make one with `protoc --include_imports --descriptor_set_out=%s FILE.proto`", path, path)
-		}
-		for _, fd := range one.File {
-			if !seen[fd.GetName()] {
-				seen[fd.GetName()] = true
-				set.File = append(set.File, fd)
-			}
-		}
-	}
-	var wanted []protoreflect.FullName
-	for _, fd := range set.File {
-		for _, sd := range fd.GetService() {
-			wanted = append(wanted, protoreflect.FullName(strings.TrimPrefix(fd.GetPackage()+"."+sd.GetName(), ".")))
-		}
-	}
-	return newFileSchema("--protoset", set, wanted)
+	return newFileSchema("--proto", &set.FileDescriptorSet, wanted)
 }
 
 func newFileSchema(flag string, set *descriptorpb.FileDescriptorSet, services []protoreflect.FullName) (*schema, error) {

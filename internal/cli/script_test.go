@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
 	"github.com/grpcpipe/grpcpipe/internal/pipelist"
@@ -91,6 +93,17 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 		}
 		b, _ := os.ReadFile(path)
 		ts.Fatalf("%q isn't in %s: %s", args[1], filepath.Base(path), b)
+	},
+	// loneset FILE writes a descriptor set that lacks what its file imports.
+	"loneset": func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 1 {
+			ts.Fatalf("usage: loneset FILE")
+		}
+		b, err := proto.Marshal(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{
+			{Name: proto.String("a.proto"), Dependency: []string{"b.proto"}},
+		}})
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
 	},
 	// oneline NAME checks that the last command's standard error is one line.
 	"oneline": func(ts *testscript.TestScript, neg bool, args []string) {
