@@ -72,14 +72,14 @@ func (b *bench) summary(r *load.Result) *summary {
 		Target: b.target, Method: b.method, Loop: "closed", Rate: b.flags.rate, Concurrency: b.flags.concurrency,
 		Connections: b.flags.connections, Warmup: b.flags.warmup.Seconds(), Duration: r.Elapsed.Seconds(),
 		Interrupted: r.Interrupted, Started: r.Started.UTC().Truncate(time.Millisecond), Calls: r.Calls, result: r,
-		Mean: r.Latency.Mean() / 1e3, StdDev: r.Latency.StdDev() / 1e3, Max: float64(r.Latency.Max()) / 1e3,
 		Errors: []errorJSON{}, Histogram: []bucketJSON{}, Series: []pointJSON{}, Percentiles: []percentileJSON{},
 	}
 	if b.flags.rate > 0 {
 		s.Loop = "open"
 	}
 	if r.Calls > 0 {
-		s.Min = float64(r.Latency.Min()) / 1e3
+		s.Min, s.Max = float64(r.Latency.Min())/1e3, float64(r.Latency.Max())/1e3
+		s.Mean, s.StdDev = r.Latency.Mean()/1e3, r.Latency.StdDev()/1e3
 		s.PerSecond = float64(r.Calls) / r.Elapsed.Seconds()
 		for _, p := range shownPercentiles {
 			s.Percentiles = append(s.Percentiles, percentileJSON{p, us(r.Percentile(p))})

@@ -88,6 +88,7 @@ type run struct {
 	began   time.Time
 	counts  time.Time // when counting begins
 	end     time.Time
+	second  *hdrhistogram.Histogram // the last point's
 }
 
 func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
@@ -184,7 +185,6 @@ func (r *run) collect(ctx context.Context, done <-chan struct{}) *Result {
 	tick := time.NewTicker(interval / 5)
 	defer tick.Stop()
 	next := r.counts.Add(interval)
-	var errors int64
 	for running := true; running; {
 		var now time.Time
 		select {
@@ -193,12 +193,7 @@ func (r *run) collect(ctx context.Context, done <-chan struct{}) *Result {
 		case now = <-tick.C:
 		}
 		if !now.Before(next) || !running {
-			p := r.gather(res)
-			p.At, p.Errors = now.Sub(r.counts), r.errors.Load()-errors
-			errors += p.Errors
-			if p.Calls+p.Errors > 0 || running {
-				res.Series = append(res.Series, p)
-			}
+			r.gather(res, now)
 			for !next.After(now) {
 				next = next.Add(interval)
 			}
@@ -217,15 +212,30 @@ func (r *run) collect(ctx context.Context, done <-chan struct{}) *Result {
 	return res
 }
 
-// gather takes the workers' numbers over into the result.
-func (r *run) gather(res *Result) Point {
-	second := newHistogram()
+// gather takes the workers' numbers over into the result, as a point of the
+// series. What comes within half an interval of the point before, which can only
+// be the end, becomes part of it: a few calls in a few milliseconds would say
+// nothing true of a second.
+func (r *run) gather(res *Result, now time.Time) {
+	n := len(res.Series)
+	if n == 0 && now.Before(r.counts) {
+		return // Ctrl-C in the warm-up
+	}
+	if n == 0 || now.Sub(r.counts)-res.Series[n-1].At >= interval/2 {
+		res.Series = append(res.Series, Point{})
+		r.second = newHistogram()
+		n++
+	}
+	p := &res.Series[n-1]
+	p.At = now.Sub(r.counts)
+	fresh := newHistogram()
 	for _, w := range r.workers {
 		w.mu.Lock()
-		second.Merge(w.latest)
+		fresh.Merge(w.latest)
 		w.latest.Reset()
 		for code, n := range w.failed {
 			res.Errors[code] += n
+			p.Errors += n
 			delete(w.failed, code)
 		}
 		for code, text := range w.first {
@@ -235,11 +245,10 @@ func (r *run) gather(res *Result) Point {
 		}
 		w.mu.Unlock()
 	}
-	res.Latency.Merge(second)
-	return Point{
-		Calls: second.TotalCount(),
-		P50:   time.Duration(second.ValueAtQuantile(50)), P99: time.Duration(second.ValueAtQuantile(99)),
-	}
+	res.Latency.Merge(fresh)
+	r.second.Merge(fresh)
+	p.Calls = r.second.TotalCount()
+	p.P50, p.P99 = time.Duration(r.second.ValueAtQuantile(50)), time.Duration(r.second.ValueAtQuantile(99))
 }
 
 // A Bucket is a bar of a histogram: how many calls took longer than the bucket

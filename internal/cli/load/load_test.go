@@ -60,6 +60,24 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// The end of a run is part of the last second, not a second with few calls.
+func TestSeriesHasNoStub(t *testing.T) {
+	r := Run(t.Context(), Config{
+		Workers: 2, Duration: 2100 * time.Millisecond,
+		Call: func(context.Context, int) error {
+			<-time.After(time.Millisecond)
+			return nil
+		},
+	})
+	var sum int64
+	for _, p := range r.Series {
+		sum += p.Calls
+	}
+	if last := r.Series[len(r.Series)-1]; len(r.Series) != 2 || last.At < 2*time.Second || sum != r.Calls || last.P50 <= 0 {
+		t.Errorf("%d calls in %+v", r.Calls, r.Series)
+	}
+}
+
 // The warm-up isn't counted, and the end of the context keeps what there is.
 func TestWarmupAndInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
