@@ -1,14 +1,15 @@
 package grpcpipe
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
+	"github.com/grpcpipe/grpcpipe/internal/firstbytes"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -24,6 +25,12 @@ const (
 // on a silent server. At the end itself grpc closes the connection, and all that
 // is left to say is that it was closed.
 const deadlineLead = 25 * time.Millisecond
+
+// tlsWords are how a Go program turns TLS on and off.
+var tlsWords = firstbytes.Words{
+	AddTLS:  "add TLS credentials with grpc.WithTransportCredentials(credentials.NewTLS(...))",
+	DropTLS: "leave the TLS credentials out, with an npipe: or http: target",
+}
 
 // A clientConn is the client's end of a pipe as grpc sees it. It looks at the
 // first bytes of either direction to say, in the error that reaches the caller
@@ -44,7 +51,7 @@ type clientConn struct {
 
 	// The reader's.
 	deadline bool // a deadline waits to be taken off
-	first    [maxFirst]byte
+	first    [firstbytes.Enough]byte
 	have     int // bytes in first
 }
 
@@ -108,36 +115,56 @@ func (c *clientConn) Read(p []byte) (int, error) {
 // look judges the bytes that the server begins with, or the error in their
 // place. What it returns is the whole result of the read.
 func (c *clientConn) look(p []byte, err error) error {
-	var text string
-	speaks := c.speaks.Load()
-	late := errors.Is(err, os.ErrDeadlineExceeded)
+	speech := firstbytes.HTTP2
+	switch c.speaks.Load() {
+	case speaksOther:
+		return c.settle()
+	case speaksTLS:
+		speech = firstbytes.TLS
+	}
+	// A server may speak before we have: that is plaintext, since a TLS server
+	// waits for its client.
+	c.have += copy(c.first[c.have:], p)
+	done, wrong := firstbytes.See(speech, c.first[:c.have], err)
 	switch {
-	case late && speaks != speaksOther:
-		text = keptSilent(speaks, c.first[:c.have], c.allowed)
-	case err == io.EOF && c.have == 0 && speaks != speaksOther:
-		text = closedEarly(speaks)
-	case err != nil: // our own Close, or a frame cut short, which grpc tells
+	case wrong != nil:
+		fault := c.errorf("connect", "%s", wrong.Text(tlsWords, c.allowed))
+		c.fault.Store(&fault)
 		c.settled.Store(true)
-		return nil
-	default:
-		c.have += copy(c.first[c.have:], p)
-		var done bool
-		if done, text = diagnose(speaks, c.first[:c.have]); done {
-			c.settled.Store(true)
-			if c.deadline {
-				return c.Conn.SetDeadline(time.Time{})
-			}
-		}
+		return fault
+	case done && err == nil:
+		return c.settle()
+	case done:
+		c.settled.Store(true)
 	}
-	if text == "" {
-		return nil
-	}
-	fault := c.errorf("connect", "%s", text)
-	c.fault.Store(&fault)
+	return nil
+}
+
+// settle ends the looking, and the time for it.
+func (c *clientConn) settle() error {
 	c.settled.Store(true)
-	return fault
+	if c.deadline {
+		return c.Conn.SetDeadline(time.Time{})
+	}
+	return nil
+}
+
+// language tells what the client speaks from the first bytes that it sends.
+func language(p []byte) int32 {
+	switch {
+	case bytes.HasPrefix(p, []byte("PRI ")):
+		return speaksHTTP2
+	case p[0] == 0x16: // a TLS handshake record
+		return speaksTLS
+	}
+	return speaksOther
 }
 
 func (c *clientConn) errorf(op, format string, args ...any) error {
 	return pipeError(op, c.RemoteAddr(), format, args...)
+}
+
+// pipeError is an error in the form of package namedpipe's.
+func pipeError(op string, addr net.Addr, format string, args ...any) error {
+	return &net.OpError{Op: op, Net: addr.Network(), Addr: addr, Err: fmt.Errorf(format, args...)}
 }

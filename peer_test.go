@@ -91,7 +91,7 @@ func TestStrangePeers(t *testing.T) {
 		{"three bytes", send("\x00\x00\x06"), []grpc.DialOption{quickly}, []string{`sent only 000006 in hexadecimal in 500ms`}},
 		{"closes", func(c net.Conn) { io.ReadFull(c, make([]byte, 24)); c.Close() }, nil, []string{"closed the connection before"}},
 		{"closes on TLS", func(c net.Conn) { io.ReadFull(c, make([]byte, 24)); c.Close() }, []grpc.DialOption{withTLS}, []string{"before it answered the TLS handshake"}},
-		{"rubbish", send("220 mail ready\r\nmore"), nil, []string{"first bytes are '220 mail ready'", "check the pipe's name"}},
+		{"rubbish", send("220 mail ready\r\nmore"), nil, []string{"first bytes are '220 mail ready'", "check the name"}},
 		{"HTTP/1.1", send("HTTP/1.1 400 Bad Request\r\n\r\n"), nil, []string{"HTTP/1.1, not HTTP/2", "Bad Requ"}},
 		{"Kestrel's default", send("\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0d"), nil,
 			[]string{"HTTP_1_1_REQUIRED", "listenOptions.Protocols = HttpProtocols.Http2"}},

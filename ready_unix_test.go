@@ -21,6 +21,9 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
+// settingsFrame is how a gRPC server begins.
+const settingsFrame = "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
+
 // A countingPool counts the buffers that are out.
 type countingPool struct {
 	out  atomic.Int64

@@ -70,7 +70,7 @@ func TestKestrelTroubles(t *testing.T) {
 		{"the default protocols", []string{"--protocols", "Http1AndHttp2"}, nil, exitConnect, "HttpProtocols.Http2"},
 		{"TLS that isn't expected", []string{"--tls", "../../interop/testdata/cert.pfx"}, nil, exitConnect, "--tls"},
 		{"TLS with its certificate", []string{"--tls", "../../interop/testdata/cert.pfx"}, []string{"--cacert", "../../interop/testdata/cert.pem"}, exitOK, "ok       tls"},
-		{"no TLS", nil, []string{"--tls"}, exitConnect, "no TLS"},
+		{"no TLS", nil, []string{"--tls"}, exitConnect, "leave --tls"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			pipe := testproc.PipeName()

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/grpcpipe/grpcpipe/internal/firstbytes"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -110,9 +111,9 @@ func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 	t.opened = time.Now()
 	t.pipe, _ = c.(*namedpipe.Conn)
 	t.mu.Unlock()
-	mode := speaksHTTP2
+	mode := firstbytes.HTTP2
 	if d.tls {
-		mode = speaksTLS
+		mode = firstbytes.TLS
 	}
 	end, _ := ctx.Deadline()
 	return newLookConn(c, t, mode, end, d.timeout), nil
@@ -194,7 +195,7 @@ func (c tracedTLS) ClientHandshake(ctx context.Context, authority string, raw ne
 	if !ok {
 		end = time.Now().Add(c.dialer.timeout)
 	}
-	return newLookConn(conn, t, speaksHTTP2, end, c.dialer.timeout), info, nil
+	return newLookConn(conn, t, firstbytes.HTTP2, end, c.dialer.timeout), info, nil
 }
 
 func (c tracedTLS) Clone() credentials.TransportCredentials {

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"errors"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -122,51 +121,27 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// Whatever a server begins with, judge comes to a verdict or asks for more.
-func TestJudge(t *testing.T) {
-	var settings, goaway bytes.Buffer
-	http2.NewFramer(&settings, nil).WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 7})
-	http2.NewFramer(&goaway, nil).WriteGoAway(0, http2.ErrCodeHTTP11Required, nil)
-	for _, tt := range []struct {
-		speaks speech
-		b      string
-		done   bool
-		what   trouble
-	}{
-		{speaksHTTP2, settings.String(), true, noTrouble},
-		{speaksHTTP2, settings.String()[:10], false, noTrouble},
-		{speaksHTTP2, goaway.String(), false, troubleHTTP1Only},
-		{speaksHTTP2, "HTTP/1.1 400 Bad Request\r\n", false, troubleHTTP1},
-		{speaksHTTP2, "\x15\x03\x01\x00\x02\x02\x46", false, troubleWantsTLS},
-		{speaksHTTP2, "220 mail.example", false, troubleNotHTTP2},
-		{speaksTLS, "\x16\x03\x03\x00\x10", true, noTrouble},
-		{speaksTLS, settings.String(), false, troubleNoTLS},
-		{speaksTLS, "HTTP/1.1 400", false, troubleNoTLS},
-	} {
-		done, wrong := judge(tt.speaks, []byte(tt.b))
-		what := noTrouble
-		if wrong != nil {
-			what = wrong.what
-		}
-		if done != tt.done || what != tt.what {
-			t.Errorf("judge(%v, %q) = %v, %v", tt.speaks, tt.b, done, wrong)
+// A server's settings are read once they are there.
+func TestParseSettings(t *testing.T) {
+	var frame bytes.Buffer
+	want := []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 7}, {ID: http2.SettingInitialWindowSize, Val: 1 << 20}}
+	http2.NewFramer(&frame, nil).WriteSettings(want...)
+	for n := range frame.Len() {
+		if all, whole := parseSettings(frame.Bytes()[:n]); whole {
+			t.Errorf("%d bytes: %v", n, all)
 		}
 	}
-	if got := parseSettings(settings.Bytes()); !reflect.DeepEqual(got, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 7}}) {
-		t.Error(got)
+	frame.WriteString("and what follows")
+	if got, whole := parseSettings(frame.Bytes()); !whole || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, whole)
 	}
 }
 
-func FuzzJudge(f *testing.F) {
-	f.Add([]byte("HTTP/1.1 400"), true)
-	f.Add([]byte{0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 7}, false)
-	f.Fuzz(func(t *testing.T, b []byte, tls bool) {
-		speaks := speaksHTTP2
-		if tls {
-			speaks = speaksTLS
-		}
-		if done, wrong := judge(speaks, b); done && wrong == nil && !tls {
-			parseSettings(b)
+func FuzzParseSettings(f *testing.F) {
+	f.Add([]byte("\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, whole := parseSettings(b[:min(len(b), maxSettings)]); !whole && len(b) >= maxSettings {
+			t.Error("as much as is kept and not enough")
 		}
 	})
 }

@@ -1,0 +1,162 @@
+// Package firstbytes judges how a server begins a connection: with HTTP/2, with
+// TLS, or with what shows that it is something else.
+package firstbytes
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/net/http2"
+)
+
+// Enough is how many bytes Judge needs at most: a GOAWAY frame without a message,
+// the longest that is looked into, has 17, and a line of HTTP/1.1 is clear from
+// 16.
+const Enough = 24
+
+const (
+	frameHeader = 9
+	goAwayLen   = frameHeader + 8
+)
+
+// Speech is what the client speaks.
+type Speech int
+
+// The client speaks HTTP/2, with or without TLS around the connection, or has
+// begun a TLS handshake on it.
+const (
+	HTTP2 Speech = iota
+	TLS
+)
+
+// Kind is what a server did in place of speaking as it should.
+type Kind int
+
+// The first three are of clients that speak TLS, the next five of clients that
+// speak HTTP/2, the last two of both.
+const (
+	PlainHTTP1 Kind = iota // it answered TLS in HTTP/1.1
+	PlainHTTP2             // it answered TLS in HTTP/2
+	NotTLS                 // it answered TLS with something else
+	WantsTLS               // it speaks TLS
+	HTTP1                  // it answered in HTTP/1.1
+	HTTP1Only              // it said in HTTP/2 that it takes HTTP/1.1 only
+	GoAway                 // it ended the connection in HTTP/2
+	NotHTTP2               // it sent something else
+	Closed                 // it closed the connection and sent nothing
+	Silent                 // it sent nothing, or too little, in time
+)
+
+// A Fault is what is wrong with how a server began.
+type Fault struct {
+	Kind   Kind
+	speaks Speech
+	code   http2.ErrCode // of GoAway
+	first  []byte        // what it sent
+}
+
+// See judges the bytes that a server has sent, or the error in the place of more
+// of them. It returns done when there is nothing more to look at, and a fault if
+// the client can't go on. With neither it wants more bytes. The fault keeps b.
+func See(speaks Speech, b []byte, err error) (done bool, fault *Fault) {
+	kind := NotHTTP2
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		kind = Silent
+	case err == io.EOF && len(b) == 0:
+		kind = Closed
+	case err != nil: // our own Close, or a frame cut short: others tell of that
+		return true, nil
+	case len(b) == 0:
+		return false, nil
+	case speaks == TLS:
+		done, kind = judgeTLS(b)
+	default:
+		done, kind = judge(b)
+	}
+	if kind == right {
+		return done, nil
+	}
+	f := &Fault{Kind: kind, speaks: speaks, first: b}
+	if kind == GoAway {
+		if f.code = goAwayCode(b); f.code == http2.ErrCodeHTTP11Required {
+			f.Kind = HTTP1Only
+		}
+	}
+	return true, f
+}
+
+// right is the kind of no fault.
+const right Kind = -1
+
+// judge is for a client that speaks HTTP/2.
+func judge(b []byte) (done bool, kind Kind) {
+	switch {
+	case isTLS(b):
+		return true, WantsTLS
+	case bytes.HasPrefix(b, []byte("HTTP/")):
+		return true, HTTP1
+	case isPrefix(b, "HTTP/"), len(b) == 1 && isRecord(b[0]):
+		return false, right
+	case len(b) < frameHeader:
+		// A SETTINGS frame is short: anything but 0 or a small number in the
+		// upper byte of the length can't be one.
+		if b[0] == 0 && (len(b) < 4 || isFirst(b[3])) {
+			return false, right
+		}
+		return true, NotHTTP2
+	}
+	length := int(b[0])<<16 | int(b[1])<<8 | int(b[2])
+	stream := binary.BigEndian.Uint32(b[5:]) &^ (1 << 31)
+	ack := http2.Flags(b[4]).Has(http2.FlagSettingsAck)
+	switch {
+	case b[3] == byte(http2.FrameSettings) && !ack && length%6 == 0 && length <= 16<<10 && stream == 0:
+		return true, right
+	case b[3] == byte(http2.FrameGoAway) && length >= 8 && stream == 0:
+		if len(b) < goAwayLen {
+			return false, right
+		}
+		return true, GoAway
+	}
+	return true, NotHTTP2
+}
+
+// judgeTLS is for a client that has begun a TLS handshake.
+func judgeTLS(b []byte) (done bool, kind Kind) {
+	switch {
+	case isTLS(b):
+		return true, right
+	case bytes.HasPrefix(b, []byte("HTTP/")):
+		return true, PlainHTTP1
+	case len(b) >= 4 && b[0] == 0 && isFirst(b[3]):
+		return true, PlainHTTP2
+	case len(b) < 5 && (b[0] == 0 || isPrefix(b, "HTTP/")), len(b) == 1 && isRecord(b[0]):
+		return false, right
+	}
+	return true, NotTLS
+}
+
+// isFirst tells whether a server can begin with that type of frame.
+func isFirst(kind byte) bool {
+	return kind == byte(http2.FrameSettings) || kind == byte(http2.FrameGoAway)
+}
+
+// isTLS tells whether b begins with a TLS handshake record or alert.
+func isTLS(b []byte) bool {
+	return len(b) >= 2 && isRecord(b[0]) && b[1] == 3
+}
+
+// isRecord tells whether a TLS record of a handshake or an alert begins with b.
+func isRecord(b byte) bool { return b == 0x15 || b == 0x16 }
+
+// isPrefix tells whether b is the beginning of s.
+func isPrefix(b []byte, s string) bool {
+	return len(b) <= len(s) && string(b) == s[:len(b)]
+}
+
+func goAwayCode(b []byte) http2.ErrCode {
+	return http2.ErrCode(binary.BigEndian.Uint32(b[frameHeader+4:]))
+}
