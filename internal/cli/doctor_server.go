@@ -13,8 +13,6 @@ import (
 	reflectv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/grpc/status"
-
-	"github.com/grpcpipe/grpcpipe/internal/firstbytes"
 )
 
 // checkTimeout bounds each call that doctor makes.
@@ -37,6 +35,9 @@ func (d *doctor) examineServer(ctx context.Context) {
 	for _, v := range s.trace.settings {
 		settings = append(settings, fmt.Sprintf("%v=%d", v.ID, v.Val))
 	}
+	if settings == nil {
+		settings = []string{"all at their defaults"}
+	}
 	d.ok("http/2", "settings came after %s: %s", span(st.Settings), strings.Join(settings, ", "))
 	if st.TLS > 0 {
 		d.ok("tls", "the handshake took %s", span(st.TLS))
@@ -46,25 +47,6 @@ func (d *doctor) examineServer(ctx context.Context) {
 	}
 }
 
-const (
-	withoutTLS = "leave --tls out, or enable TLS in the server (in Kestrel listenOptions.UseHttps())"
-	withHTTP2  = "options.ListenNamedPipe(name, o => o.Protocols = HttpProtocols.Http2)"
-)
-
-// nextStep is what to do about a server that doesn't speak as it should.
-var nextStep = map[firstbytes.Kind]string{
-	firstbytes.HTTP1:      "check that it is the right server; for Kestrel: " + withHTTP2,
-	firstbytes.HTTP1Only:  "write in the server: " + withHTTP2,
-	firstbytes.WantsTLS:   "add --tls, with --cacert FILE if its certificate is its own; in a program credentials.NewTLS(...), in .NET https://localhost",
-	firstbytes.PlainHTTP1: withoutTLS,
-	firstbytes.PlainHTTP2: withoutTLS,
-	firstbytes.NotTLS:     withoutTLS,
-	firstbytes.GoAway:     "see the server's log",
-	firstbytes.NotHTTP2:   "check the name: another program has this pipe",
-	firstbytes.Closed:     "see the server's log; try --tls",
-	firstbytes.Silent:     "see whether the server hangs; try --tls",
-}
-
 // notHTTP2 explains a server that is there and no gRPC server, or not in the way
 // that was asked for.
 func (d *doctor) notHTTP2(err error) {
@@ -72,7 +54,7 @@ func (d *doctor) notHTTP2(err error) {
 	var f *failure
 	switch {
 	case errors.As(err, &wrong):
-		d.trouble(exitConnect, "http/2", wrong.text, nextStep[wrong.kind])
+		d.trouble(exitConnect, "http/2", wrong.what, wrong.next)
 	case errors.As(err, &f):
 		check := "connect"
 		if d.conn.wantsTLS(d.target) {

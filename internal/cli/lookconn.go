@@ -26,11 +26,11 @@ var tlsWords = firstbytes.Words{
 // A wrongPeer is the error for a server that is there and doesn't speak as it
 // should.
 type wrongPeer struct {
-	kind firstbytes.Kind
-	text string
+	addr       net.Addr
+	what, next string
 }
 
-func (w *wrongPeer) Error() string { return w.text }
+func (w *wrongPeer) Error() string { return fmt.Sprintf("%s: %s: %s", w.addr, w.what, w.next) }
 
 // A lookConn looks at the first bytes that a server sends: they are its HTTP/2
 // settings, which are kept, or tell what it is instead. The library does the
@@ -71,8 +71,8 @@ func (c *lookConn) Read(p []byte) (int, error) {
 	switch {
 	case fault != nil:
 		c.settled.Store(true)
-		wrong := &wrongPeer{fault.Kind, fault.Text(tlsWords, c.timeout)}
-		return 0, c.trace.fail(&failure{exit: exitConnect, err: fmt.Errorf("%s: %w", c.RemoteAddr(), wrong)})
+		wrong := &wrongPeer{c.RemoteAddr(), fault.What(c.timeout), fault.Next(tlsWords)}
+		return 0, c.trace.fail(&failure{exit: exitConnect, err: wrong})
 	case done && err != nil:
 		c.settled.Store(true)
 	case done && c.speaks == firstbytes.TLS:

@@ -81,7 +81,7 @@ func TestSeeErrors(t *testing.T) {
 		{TLS, "", io.EOF, Closed, "it may speak no TLS (TURN IT OFF)"},
 		{HTTP2, "\x00", io.EOF, right, ""},
 		{HTTP2, "", net.ErrClosed, right, ""},
-		{HTTP2, "", late, Silent, "sent nothing in 500ms: is it a gRPC server, and"},
+		{HTTP2, "", late, Silent, "sent nothing in 500ms: see whether"},
 		{TLS, "", late, Silent, "a gRPC server with TLS"},
 		{HTTP2, "HTT", late, Silent, "sent only 'HTT' in 500ms"},
 	} {

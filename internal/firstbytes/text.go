@@ -7,7 +7,7 @@ import (
 )
 
 // kestrel is what mends a Kestrel that takes HTTP/1.1 only.
-const kestrel = "in its ListenNamedPipe or ListenUnixSocket write listenOptions.Protocols = HttpProtocols.Http2"
+const kestrel = "in Kestrel's ListenNamedPipe or ListenUnixSocket write listenOptions.Protocols = HttpProtocols.Http2"
 
 // Words are the caller's own: how its user turns TLS on and off.
 type Words struct {
@@ -17,49 +17,67 @@ type Words struct {
 // Text says what is wrong and what to do about it. allowed is the time that the
 // server had.
 func (f *Fault) Text(w Words, allowed time.Duration) string {
-	plain := ": " + w.DropTLS + ", or enable TLS in the server"
+	return f.What(allowed) + ": " + f.Next(w)
+}
+
+// What says what is wrong.
+func (f *Fault) What(allowed time.Duration) string {
 	switch f.Kind {
 	case PlainHTTP1:
-		return "this client speaks TLS and the server plain HTTP/1.1 (it answered " + quote(f.first) + ")" + plain
+		return "this client speaks TLS and the server plain HTTP/1.1 (it answered " + quote(f.first) + ")"
 	case PlainHTTP2:
-		return "this client speaks TLS and the server HTTP/2 without TLS" + plain
+		return "this client speaks TLS and the server HTTP/2 without TLS"
 	case NotTLS:
-		return "this client speaks TLS and the server doesn't: its first bytes are " + quote(f.first) + plain
+		return "this client speaks TLS and the server doesn't (its first bytes are " + quote(f.first) + ")"
 	case WantsTLS:
-		return "the server speaks TLS and this client doesn't: " + w.AddTLS
+		return "the server speaks TLS and this client doesn't"
 	case HTTP1:
-		return "the server speaks HTTP/1.1, not HTTP/2 (it answered " + quote(f.first) + "): it is not a gRPC server, or HTTP/2 without TLS isn't enabled in it; " +
-			"for Kestrel, " + kestrel
+		return "the server speaks HTTP/1.1, not HTTP/2 (it answered " + quote(f.first) + ")"
 	case HTTP1Only:
-		return "the server takes HTTP/1.1 only, as Kestrel does by default without TLS (it answered GOAWAY with HTTP_1_1_REQUIRED): " + kestrel
+		return "the server takes HTTP/1.1 only, as Kestrel does by default without TLS (it answered GOAWAY with HTTP_1_1_REQUIRED)"
 	case GoAway:
-		return fmt.Sprintf("the server ended the connection before it began (GOAWAY with %v): see its log", f.code)
+		return fmt.Sprintf("the server ended the connection before it began (GOAWAY with %v)", f.code)
 	case Closed:
-		return f.closed(w)
+		if f.speaks == TLS {
+			return "the server closed the connection before it answered the TLS handshake"
+		}
+		return "the server closed the connection before it sent its HTTP/2 settings"
 	case Silent:
-		return f.silent(allowed)
+		// The dial took a little of it: what is meant is the next round figure.
+		allowed = (allowed + 99*time.Millisecond).Truncate(100 * time.Millisecond)
+		if len(f.first) > 0 {
+			return fmt.Sprintf("the server sent only %s in %v", quote(f.first), allowed)
+		}
+		return fmt.Sprintf("the server accepted the connection but sent nothing in %v", allowed)
 	}
-	return "the server doesn't speak HTTP/2: its first bytes are " + quote(f.first) + ", so it is not a gRPC server; check the name"
+	return "the server doesn't speak HTTP/2 (its first bytes are " + quote(f.first) + ")"
 }
 
-func (f *Fault) closed(w Words) string {
-	if f.speaks == TLS {
-		return "the server closed the connection before it answered the TLS handshake: it may speak no TLS (" + w.DropTLS + "), be shutting down, or refuse this client; see its log"
+// Next says what to do about it.
+func (f *Fault) Next(w Words) string {
+	switch f.Kind {
+	case PlainHTTP1, PlainHTTP2, NotTLS:
+		return w.DropTLS + ", or enable TLS in the server"
+	case WantsTLS:
+		return w.AddTLS
+	case HTTP1:
+		return "check the name, for it may be no gRPC server, or enable HTTP/2 without TLS in it: " + kestrel
+	case HTTP1Only:
+		return kestrel
+	case GoAway:
+		return "see its log"
+	case Closed:
+		if f.speaks == TLS {
+			return "it may speak no TLS (" + w.DropTLS + "), be shutting down, or refuse this client; see its log"
+		}
+		return "it may want TLS (" + w.AddTLS + "), be shutting down, refuse this client, or be no gRPC server; see its log"
+	case Silent:
+		if f.speaks == TLS {
+			return "see whether it is a gRPC server with TLS, and whether it is overloaded or stopped"
+		}
+		return "see whether it is a gRPC server, and whether it is overloaded or stopped"
 	}
-	return "the server closed the connection before it sent its HTTP/2 settings: it may want TLS (" + w.AddTLS + "), be shutting down, refuse this client, or be no gRPC server; see its log"
-}
-
-func (f *Fault) silent(allowed time.Duration) string {
-	// The dial took a little of it: what is meant is the next round figure.
-	allowed = (allowed + 99*time.Millisecond).Truncate(100 * time.Millisecond)
-	if len(f.first) > 0 {
-		return fmt.Sprintf("the server sent only %s in %v: is it a gRPC server?", quote(f.first), allowed)
-	}
-	with := ""
-	if f.speaks == TLS {
-		with = " with TLS"
-	}
-	return fmt.Sprintf("the server accepted the connection but sent nothing in %v: is it a gRPC server%s, and is it overloaded or stopped?", allowed, with)
+	return "check the name, for this is no gRPC server"
 }
 
 // quote shows the first bytes of a server: short, safe to print, and without the
