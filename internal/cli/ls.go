@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -82,7 +84,7 @@ adds the owner, who may connect, and the server's process.`,
 			if details && len(rows) > 0 {
 				fmt.Fprintln(a.stderr, "grpcpipe: --details has taken an instance of each pipe for a moment")
 			}
-			return a.printRows(rows, details)
+			return printRows(a.stdout, rows, details)
 		}),
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on and show what comes and goes, until Ctrl-C")
@@ -147,8 +149,8 @@ func lookInto(ctx context.Context, path string) *detailJSON {
 	return d
 }
 
-func (a *app) printRows(rows []row, details bool) error {
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+func printRows(out io.Writer, rows []row, details bool) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	head := "NAME\tSTATE"
 	if hasInstances {
 		head += "\tINSTANCES\tMOST"
@@ -228,12 +230,35 @@ func sameRow(a, b row) bool {
 	return a == b
 }
 
-// drawRows fills the terminal, no further than it goes.
+// drawRows fills the terminal, no further than it goes: a line that is wrapped
+// would push the first ones out at the top.
 func (a *app) drawRows(glob string, rows []row, details bool) error {
-	lines := height(a.stdout) - 4
-	shown := rows[:min(len(rows), max(lines, 1))]
-	fmt.Fprintf(a.stdout, "\x1b[H\x1b[2JPipes that fit %s: %d, at %s; Ctrl-C ends this\n\n", glob, len(rows), time.Now().Format(time.TimeOnly))
-	return a.printRows(shown, details)
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "Pipes that fit %s: %d, at %s; Ctrl-C ends this\n\n", glob, len(rows), time.Now().Format(time.TimeOnly))
+	room := max(height(a.stdout)-4, 1) // for the two lines above, the head and the end
+	if len(rows) > room {
+		room = max(room-1, 1)
+	}
+	shown := rows[:min(len(rows), room)]
+	if err := printRows(&text, shown, details); err != nil {
+		return err
+	}
+	if more := len(rows) - len(shown); more > 0 {
+		fmt.Fprintf(&text, "and %d more\n", more)
+	}
+	_, err := io.WriteString(a.stdout, "\x1b[H\x1b[2J"+clip(text.String(), width(a.stdout)))
+	return err
+}
+
+// clip cuts each line to so many columns.
+func clip(text string, columns int) string {
+	lines := strings.SplitAfter(text, "\n")
+	for i, line := range lines {
+		if r := []rune(strings.TrimSuffix(line, "\n")); len(r) > columns {
+			lines[i] = string(r[:columns-1]) + "…\n"
+		}
+	}
+	return strings.Join(lines, "")
 }
 
 // printChanges prints a line for each pipe that has come, gone or changed.

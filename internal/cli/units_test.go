@@ -31,6 +31,12 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+func TestClip(t *testing.T) {
+	if got := clip("12345\n123456\näöüäöü", 5); got != "12345\n1234…\näöüä…\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestNearest(t *testing.T) {
 	names := []string{"SayHello", "SayGoodbye", "MyPipe", "mypipe-2", "other"}
 	for _, tt := range []struct {
