@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -211,4 +212,27 @@ func probeWait(pipes []string) int {
 		}
 	}
 	return 0
+}
+
+// within runs a program for at most a time: within TIME PROGRAM [ARG]... It is
+// for what would run for ever if it didn't fail as it should.
+func within(args []string) int {
+	limit, err := time.ParseDuration(args[0])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 99
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, args[1], args[2:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "still running after", limit)
+	}
+	if cmd.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 99
+	}
+	return cmd.ProcessState.ExitCode()
 }

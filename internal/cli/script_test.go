@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 		"grpcpipe":   func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 		"peer":       func() { os.Exit(peerMain(os.Args[1:])) },
 		"probe-wait": func() { os.Exit(probeWait(os.Args[1:])) },
+		"within":     func() { os.Exit(within(os.Args[1:])) },
 		"nobody":     func() { os.Exit(asNobody(os.Args[1:])) },
 	})
 }

@@ -114,6 +114,26 @@ func TestTicks(t *testing.T) {
 	}
 }
 
+// TCP doesn't leave this machine.
+func TestEndpoints(t *testing.T) {
+	for text, want := range map[string]string{
+		"tcp:5000": "127.0.0.1:5000", "tcp:0": "127.0.0.1:0", "tcp::5000": "127.0.0.1:5000", "tcp://127.0.0.1:5000": "127.0.0.1:5000",
+		"tcp:localhost:5000": "127.0.0.1:5000", "127.0.0.2:5000": "127.0.0.2:5000", "tcp:[::1]:5000": "[::1]:5000", "localhost:5000": "127.0.0.1:5000",
+	} {
+		if e, err := parseEndpoint(t.Context(), text); err != nil || e != (endpoint{"tcp", want}) {
+			t.Errorf("%s: %v, %v", text, e, err)
+		}
+	}
+	for _, text := range []string{
+		"tcp:0.0.0.0:5000", "tcp:[::]:5000", "tcp:10.0.0.1:5000", "192.168.0.1:5000", "tcp:example.com:5000", "tcp:localhost.example:5000",
+		"tcp:[::ffff:10.0.0.1]:5000", "tcp:127.0.0.1.example:5000", "tcp:127.1:5000", "tcp:[fe80::1]:5000",
+	} {
+		if e, err := parseEndpoint(t.Context(), text); err == nil || !strings.Contains(err.Error(), "loopback only") {
+			t.Errorf("%s: %v, %v", text, e, err)
+		}
+	}
+}
+
 func TestSizes(t *testing.T) {
 	for text, want := range map[string]int{"1": 1, "64KiB": 65536, "16MB": 16e6, "1 GiB": 1 << 30, "2k": 2048} {
 		if got, err := size("--x", text); got != want || err != nil {
