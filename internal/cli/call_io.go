@@ -168,6 +168,8 @@ func parseHeaders(headers []string) (metadata.MD, error) {
 			return nil, usage("-H %q: write -H 'name: value'", h)
 		case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-.") != "":
 			return nil, usage("-H %q: a header's name has letters, digits, and _ - . only", h)
+		case name == "content-type", name == "te", name == "user-agent":
+			return nil, usage("-H %q: gRPC sends %s itself and would drop this one: leave it out", h, name)
 		case strings.HasPrefix(name, "grpc-"):
 			return nil, usage("-H %q: names that begin with grpc- are gRPC's own: choose another, or for grpc-timeout use --deadline", h)
 		}

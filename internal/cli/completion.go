@@ -13,6 +13,23 @@ import (
 // completionTimeout is what pressing Tab may take.
 const completionTimeout = time.Second
 
+// addCompletion adds cobra's command, which takes a shell that it doesn't know for
+// a wish for help.
+func (a *app) addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	cmd, _, err := root.Find([]string{"completion"})
+	if err != nil {
+		return
+	}
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = a.run(func(cmd *cobra.Command, shells []string) error {
+		if len(shells) == 0 {
+			return cmd.Help()
+		}
+		return usage("there is no completion for %q: write bash, zsh, fish or powershell", shells[0])
+	})
+}
+
 // completeTarget completes a pipe's name, without opening any, and then if
 // wanted a symbol, by asking the server.
 func (a *app) completeTarget(conn *connFlags, from *schemaFlags, symbols bool) cobra.CompletionFunc {

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/grpcpipe/grpcpipe/internal/cli/relay"
@@ -116,7 +115,7 @@ func (a *app) listenOn(ctx context.Context, e endpoint, access []string) (net.Li
 // socket that nobody listens on any more is removed first.
 func listenUnix(path string) (net.Listener, error) {
 	lis, err := privately(func() (net.Listener, error) { return net.Listen("unix", path) })
-	if errors.Is(err, syscall.EADDRINUSE) && isDeadSocket(path) {
+	if errors.Is(err, errInUse) && isDeadSocket(path) {
 		if err := os.Remove(path); err != nil {
 			return nil, internal(err)
 		}
@@ -137,7 +136,7 @@ func isDeadSocket(path string) bool {
 	if err == nil {
 		c.Close()
 	}
-	return errors.Is(err, syscall.ECONNREFUSED)
+	return errors.Is(err, errRefused)
 }
 
 // dialTo returns what connects to the endpoint. A busy pipe is tried again for

@@ -9,3 +9,8 @@ func privately[T any](make func() (T, error)) (T, error) {
 	defer syscall.Umask(syscall.Umask(0o177))
 	return make()
 }
+
+const (
+	errInUse   = syscall.EADDRINUSE
+	errRefused = syscall.ECONNREFUSED // of a socket on which nobody listens
+)

@@ -84,6 +84,9 @@ adds the owner, who may connect, and the server's process.`,
 			if details && len(rows) > 0 {
 				fmt.Fprintln(a.stderr, "grpcpipe: --details has taken an instance of each pipe for a moment")
 			}
+			if len(rows) == 0 {
+				fmt.Fprintf(a.stderr, "grpcpipe: no pipe fits %s\n", oneLine(glob))
+			}
 			return printRows(a.stdout, rows, details)
 		}),
 	}

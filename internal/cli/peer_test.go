@@ -49,7 +49,12 @@ func peerMain(args []string) int {
 		}
 		return 0
 	}
-	lis, err := namedpipe.Listen(ctx, pipe)
+	var lis net.Listener
+	if kind == "socket" { // a Unix socket that no pipe's name leads to
+		lis, err = net.Listen("unix", pipe)
+	} else {
+		lis, err = namedpipe.Listen(ctx, pipe)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -108,6 +113,8 @@ func grpcPeer(kind string, args []string) *grpc.Server {
 		interoptest.Register(s)
 		grpc_reflection_v1alpha.RegisterServerReflectionServer(s, reflection.NewServer(reflection.ServerOptions{Services: s}))
 		return s
+	case "socket":
+		return interoptest.NewServer()
 	case "tls":
 		cert, err := tls.LoadX509KeyPair(filepath.Join(args[0], "cert.pem"), filepath.Join(args[0], "key.pem"))
 		if err != nil {

@@ -102,6 +102,7 @@ configuration is read but the command line, NO_COLOR and, off Windows, TMPDIR.`,
 		root.AddCommand(commands...)
 	}
 	root.SetHelpCommand(a.helpCommand())
+	a.addCompletion(root)
 	return root
 }
 

@@ -122,9 +122,7 @@ func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 func (d *dialer) open(ctx context.Context, addr string) (net.Conn, error) {
 	began := time.Now()
 	if !d.pipe {
-		c, err := dialNetwork(ctx, addr)
-		d.note(0, time.Since(began))
-		return c, err
+		return d.openNetwork(ctx, addr)
 	}
 	if addr == "npipe:" { // the library's word for a pattern that fits nothing
 		return nil, nothingFits(d.target)
@@ -152,6 +150,25 @@ func (d *dialer) open(ctx context.Context, addr string) (net.Conn, error) {
 	return c, nil
 }
 
+// openNetwork opens what isn't a pipe.
+func (d *dialer) openNetwork(ctx context.Context, addr string) (net.Conn, error) {
+	began := time.Now()
+	for {
+		last := time.Now()
+		c, err := dialNetwork(ctx, addr)
+		missing := errors.Is(err, errRefused) || errors.Is(err, fs.ErrNotExist)
+		if !missing || !d.wait {
+			d.note(last.Sub(began), time.Since(last))
+			return c, err
+		}
+		select { // nobody tells when a server has come
+		case <-time.After(quick):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
 // note keeps the times of the opening.
 func (d *dialer) note(waited, open time.Duration) {
 	d.trace.mu.Lock()
@@ -163,8 +180,10 @@ func (d *dialer) note(waited, open time.Duration) {
 func dialNetwork(ctx context.Context, addr string) (net.Conn, error) {
 	var nd net.Dialer
 	network := "tcp"
-	if path, ok := strings.CutPrefix(addr, "unix://"); ok {
-		network, addr = "unix", path
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok { // unix:///absolute or unix:relative
+		network, addr = "unix", strings.TrimPrefix(path, "//")
+	} else if strings.HasPrefix(addr, "\x00") { // unix-abstract:
+		network = "unix"
 	}
 	c, err := nd.DialContext(ctx, network, addr)
 	if err == nil {
