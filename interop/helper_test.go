@@ -2,10 +2,7 @@ package interop_test
 
 import (
 	"context"
-	"encoding/binary"
-	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -104,76 +101,6 @@ func absent(ctx context.Context, pipe string) bool {
 	}
 	c.Close()
 	return false
-}
-
-// A tapListener counts the HTTP/2 PING frames of its clients, without the
-// acknowledgements.
-type tapListener struct {
-	net.Listener
-
-	mu    sync.Mutex
-	pings []int // by connection
-}
-
-func tap(t testing.TB, pipe string) *tapListener {
-	t.Helper()
-	lis, err := namedpipe.Listen(t.Context(), pipe)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tapListener{Listener: lis}
-}
-
-// conns is how many connections there have been, and the pings of each.
-func (l *tapListener) conns() []int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return append([]int(nil), l.pings...)
-}
-
-func (l *tapListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pings = append(l.pings, 0)
-	return &tapConn{Conn: c, l: l, index: len(l.pings) - 1, skip: len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")}, nil
-}
-
-// A tapConn follows the frames that the client sends. It has one reader.
-type tapConn struct {
-	net.Conn
-	l     *tapListener
-	index int
-	skip  int // bytes to the next frame's header
-	head  []byte
-}
-
-func (c *tapConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	for b := p[:n]; len(b) > 0; {
-		if k := min(c.skip, len(b)); k > 0 {
-			c.skip -= k
-			b = b[k:]
-			continue
-		}
-		k := min(9-len(c.head), len(b))
-		c.head = append(c.head, b[:k]...)
-		b = b[k:]
-		if len(c.head) < 9 {
-			break
-		}
-		if c.head[3] == 0x6 && c.head[4]&1 == 0 {
-			c.l.mu.Lock()
-			c.l.pings[c.index]++
-			c.l.mu.Unlock()
-		}
-		c.skip = int(binary.BigEndian.Uint32(append([]byte{0}, c.head[:3]...)))
-		c.head = c.head[:0]
-	}
-	return n, err
 }
 
 // contains tells whether an error's text holds s; grpc doubles the backslashes

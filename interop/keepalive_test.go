@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,59 +17,70 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/testproc"
 )
 
-// pinging makes the .NET programs of the test send a keep-alive ping every
-// second. It rules out t.Parallel.
-func pinging(t *testing.T) { t.Setenv("PEER_KEEPALIVE_SECONDS", "1") }
-
-// quietGreeter answers after a while, and only then.
-type quietGreeter struct {
-	greetpb.UnimplementedGreeterServer
-	quiet time.Duration
-}
-
-func (g quietGreeter) SayHello(ctx context.Context, in *greetpb.HelloRequest) (*greetpb.HelloReply, error) {
-	select {
-	case <-time.After(g.quiet):
-		return &greetpb.HelloReply{Message: "Hello " + in.GetName()}, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// callsOnly is the test service without what interoptest.NewServer brings: the
-// test has its own greeter.
-type callsOnly struct {
+// A pinged server is one that .NET clients ping, and what was seen of them.
+// .NET takes a KeepAlivePingDelay of 1 s at least and looks every second whether
+// it has heard nothing for that long. The answer to a ping comes just after such
+// a look, so that the one after is too early and the pings are 2 s apart.
+// grpc-go's own limit ends a connection at the third or fourth.
+type pingedServer struct {
 	testpb.UnimplementedTestServiceServer
+	greetpb.UnimplementedGreeterServer
+
+	quiet time.Duration
+	pipe  string
+	lis   *tapListener
 }
 
-func (callsOnly) EmptyCall(context.Context, *testpb.Empty) (*testpb.Empty, error) {
+func newPingedServer(t *testing.T, quiet time.Duration) *pingedServer {
+	t.Helper()
+	p := &pingedServer{quiet: quiet, pipe: testproc.PipeName()}
+	p.lis = tap(t, p.pipe)
+	s := grpc.NewServer(grpcpipe.ServerOptions()...)
+	testpb.RegisterTestServiceServer(s, p)
+	greetpb.RegisterGreeterServer(s, p)
+	t.Cleanup(s.Stop)
+	go s.Serve(p.lis) // ends with Stop
+	return p
+}
+
+func (*pingedServer) EmptyCall(context.Context, *testpb.Empty) (*testpb.Empty, error) {
 	return &testpb.Empty{}, nil
 }
 
-// A .NET client pings every second, for two minutes, on a connection on which
-// nothing else happens and on three with one quiet call each. Neither is cut:
-// the first and the last call of the client's own channel go over the same
-// connection. grpc-go's own limit would have ended either after three pings.
-func TestSoakKeepAlivePings(t *testing.T) {
-	dotnetpeer.Program(t)
-	mark := seen.Row(t, "keepalive-idle")
-	mark2 := seen.Row(t, "keepalive-quiet-call")
-	pinging(t)
-	pipe := testproc.PipeName()
-	lis := tap(t, pipe)
-	s := grpc.NewServer(grpcpipe.ServerOptions()...)
-	testpb.RegisterTestServiceServer(s, callsOnly{})
-	// The peer gives each case 60 s, so that two minutes are three cases.
-	quiet := time.Duration(max(soak.N(41), 4)) * time.Second
-	greetpb.RegisterGreeterServer(s, quietGreeter{quiet: quiet})
-	t.Cleanup(s.Stop)
-	go s.Serve(lis) // ends with Stop
+// SayHello answers after a while, and only then.
+func (p *pingedServer) SayHello(ctx context.Context, in *greetpb.HelloRequest) (*greetpb.HelloReply, error) {
+	if err := p.rest(ctx); err != nil {
+		return nil, err
+	}
+	return &greetpb.HelloReply{Message: "Hello " + in.GetName()}, nil
+}
 
-	ctx := limited(t, 4*time.Minute)
-	// The greeter case has a channel of its own, the other one the client's,
-	// which is idle in the meantime.
-	wanted := []string{"empty_unary", "greeter", "greeter", "greeter", "empty_unary"}
-	results, err := dotnetpeer.RunClient(ctx, t, pipe, wanted)
+// StreamingOutputCall sends two messages, each followed by a while of nothing.
+func (p *pingedServer) StreamingOutputCall(_ *testpb.StreamingOutputCallRequest, s testpb.TestService_StreamingOutputCallServer) error {
+	for range 2 {
+		if err := s.Send(&testpb.StreamingOutputCallResponse{Payload: &testpb.Payload{}}); err != nil {
+			return err
+		}
+		if err := p.rest(s.Context()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pingedServer) rest(ctx context.Context) error {
+	select {
+	case <-time.After(p.quiet):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run runs .NET's client, which pings, through the cases.
+func (p *pingedServer) run(ctx context.Context, t *testing.T, cases ...string) {
+	t.Helper()
+	results, err := dotnetpeer.RunClient(dotnetpeer.WithKeepAlive(ctx), t, p.pipe, cases)
 	if err != nil {
 		t.Error(err)
 	}
@@ -77,73 +89,136 @@ func TestSoakKeepAlivePings(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	pings := lis.conns()
-	if len(pings) != 4 {
-		t.Fatalf("there were %d connections, want 4: the idle one and one for each quiet call", len(pings))
-	}
-	// A tick may be late or lost between two others on a busy machine.
-	seconds := int(quiet.Seconds())
-	if want := 3 * seconds * 2 / 3; pings[0] < want {
-		t.Errorf("%d pings came on the idle connection, want %d at least", pings[0], want)
-	}
-	for i, n := range pings[1:] {
-		if want := seconds * 2 / 3; n < want {
-			t.Errorf("%d pings came during quiet call %d, want %d at least", n, i+1, want)
-		}
-	}
-	mark.Say("%d pings in %d s", pings[0], 3*seconds)
-	mark2.Say("%d pings in %d s", pings[1], seconds)
 }
 
-// quietStreams sends two messages, the second after a while.
-type quietStreams struct {
-	testpb.UnimplementedTestServiceServer
-	quiet time.Duration
+// want waits until all connections have ended and returns what was seen of
+// them. Another number of connections is an error: one was cut then.
+func (p *pingedServer) want(ctx context.Context, t *testing.T, n int) []tapped {
+	t.Helper()
+	eventually(ctx, t, "all connections end", func() bool {
+		for _, c := range p.lis.seen() {
+			if c.closedBy == "" {
+				return false
+			}
+		}
+		return true
+	})
+	all := p.lis.seen()
+	if len(all) != n {
+		t.Errorf("there were %d connections, want %d", len(all), n)
+		for _, c := range all {
+			t.Log(c)
+		}
+		t.FailNow()
+	}
+	return all
 }
 
-func (q quietStreams) StreamingOutputCall(_ *testpb.StreamingOutputCallRequest, s testpb.TestService_StreamingOutputCallServer) error {
-	for range 2 {
-		if err := s.Send(&testpb.StreamingOutputCallResponse{Payload: &testpb.Payload{}}); err != nil {
-			return err
-		}
-		select {
-		case <-time.After(q.quiet):
-		case <-s.Context().Done():
-			return s.Context().Err()
+// wantPings fails unless .NET has pinged as often as it does in the time that
+// there was the connection, the server has answered, and nobody but the client
+// has ended it.
+func wantPings(t *testing.T, what string, c tapped) {
+	t.Helper()
+	t.Logf("%s: %v", what, c)
+	// One every 2 s. A quarter may be late on a busy machine, and one is what a
+	// call puts off.
+	if want := max(int(c.lasted().Seconds()*3/8)-1, 1); len(c.keepAlive) < want {
+		t.Errorf("%s: %d keep-alive pings in %v, want %d at least", what, len(c.keepAlive), c.lasted(), want)
+	}
+	if d := c.widest(); d > 6*time.Second {
+		t.Errorf("%s: two keep-alive pings were %v apart", what, d)
+	}
+	// The last one may have met the client's end.
+	if asked := len(c.keepAlive) + c.rtt; c.answers < asked-1 || c.answers > asked {
+		t.Errorf("%s: %d of %d pings were answered", what, c.answers, asked)
+	}
+	for _, g := range c.goAway {
+		if strings.HasPrefix(g, "server") {
+			t.Errorf("%s: GOAWAY from the %s", what, g)
 		}
 	}
-	return nil
+	if c.closedBy != "client" {
+		t.Errorf("%s: the connection was closed by the %s", what, c.closedBy)
+	}
 }
 
-// The same while a stream is open on which nothing comes.
+// A .NET client pings, for two minutes in all, on a connection on which nothing
+// else happens but a call after each third of that, and on three with one quiet
+// call each. Without those calls .NET would close the idle connection itself:
+// see TestSoakDotNetClosesIdleConnection.
+func TestSoakKeepAlivePings(t *testing.T) {
+	dotnetpeer.Program(t)
+	mark := seen.Row(t, "keepalive-idle")
+	mark2 := seen.Row(t, "keepalive-quiet-call")
+	t.Parallel()
+	const thirds = 3
+	// The peer gives each case 60 s, so that two minutes are three cases.
+	p := newPingedServer(t, time.Duration(max(soak.N(41), 5))*time.Second)
+	ctx := limited(t, 4*time.Minute)
+	// The greeter case has a channel of its own, the other one the client's,
+	// which is idle in the meantime.
+	cases := []string{"empty_unary"}
+	for range thirds {
+		cases = append(cases, "greeter", "empty_unary")
+	}
+	p.run(ctx, t, cases...)
+	conns := p.want(ctx, t, 1+thirds) // the idle one and one for each quiet call
+	wantPings(t, "idle", conns[0])
+	if d := conns[0].lasted(); d < thirds*p.quiet {
+		t.Errorf("the idle connection lasted %v, want %v at least", d, thirds*p.quiet)
+	}
+	for _, c := range conns[1:] {
+		wantPings(t, "quiet call", c)
+	}
+	last := conns[thirds] // ended with its call: the peer leaves others open when they are idle
+	mark.Say("%d pings in %.0f s", len(conns[0].keepAlive), conns[0].lasted().Seconds())
+	mark2.Say("%d pings in %.0f s", len(last.keepAlive), last.lasted().Seconds())
+}
+
+// A .NET client that makes no call at all pings until it closes the connection
+// itself: SocketsHttpHandler.PooledConnectionIdleTimeout is a minute unless a
+// program says otherwise, and .NET looks every 15 s.
+func TestSoakDotNetClosesIdleConnection(t *testing.T) {
+	dotnetpeer.Program(t)
+	mark := seen.Row(t, "keepalive-idle-close")
+	if !soak.Full() {
+		t.Skip("takes 90 s: run with -soak")
+	}
+	t.Parallel()
+	p := newPingedServer(t, 45*time.Second)
+	ctx := limited(t, 4*time.Minute)
+	p.run(ctx, t, "empty_unary", "greeter", "greeter", "empty_unary")
+	conns := p.want(ctx, t, 4) // the idle one, one for each quiet call, and the last call's
+	idle := conns[0].lasted()
+	wantPings(t, "idle", conns[0])
+	if idle < 60*time.Second || idle > 85*time.Second {
+		t.Errorf("the client closed the idle connection after %v, want 60 to 75 s", idle)
+	}
+	mark.Say("closed by the client after %.0f s, %d pings", idle.Seconds(), len(conns[0].keepAlive))
+}
+
+// The same while a stream is open on which nothing comes: one connection, cut
+// by nobody, for two minutes.
 func TestSoakKeepAlivePingsDuringQuietStream(t *testing.T) {
 	dotnetpeer.Program(t)
 	mark := seen.Row(t, "keepalive-quiet-stream")
-	pinging(t)
-	pipe := testproc.PipeName()
-	lis := tap(t, pipe)
-	s := grpc.NewServer(grpcpipe.ServerOptions()...)
-	quiet := time.Duration(max(soak.N(30), 5)) * time.Second
-	testpb.RegisterTestServiceServer(s, quietStreams{quiet: quiet})
-	t.Cleanup(s.Stop)
-	go s.Serve(lis) // ends with Stop
-
+	t.Parallel()
+	p := newPingedServer(t, time.Duration(max(soak.N(30), 5))*time.Second)
 	ctx := limited(t, 6*time.Minute)
 	// One stream for the warm-up, one that counts: each is two quiet times.
-	bench := dotnetpeer.StartBench(ctx, t, pipe, "--concurrency", "1", "--seconds", "1", "--stream")
+	bench := dotnetpeer.StartBench(dotnetpeer.WithKeepAlive(ctx), t, p.pipe, "--concurrency", "1", "--seconds", "1", "--stream")
 	r, err := bench.Result(ctx)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+	} else if r.Calls != 1 {
+		t.Errorf("%d streams were measured, want 1", r.Calls)
 	}
-	pings := lis.conns()
-	if len(pings) != 1 || r.Calls != 1 {
-		t.Fatalf("%d connections and %d streams, want one of each", len(pings), r.Calls)
+	conns := p.want(ctx, t, 1)
+	wantPings(t, "quiet stream", conns[0])
+	if d := conns[0].lasted(); d < 4*p.quiet {
+		t.Errorf("the connection lasted %v, want %v at least", d, 4*p.quiet)
 	}
-	seconds := 4 * int(quiet.Seconds())
-	if want := seconds * 2 / 3; pings[0] < want {
-		t.Errorf("%d pings came in %d s, want %d at least", pings[0], seconds, want)
-	}
-	mark.Say("%d pings in %d s", pings[0], seconds)
+	mark.Say("%d pings in %.0f s", len(conns[0].keepAlive), conns[0].lasted().Seconds())
 }
 
 // Kestrel closes a connection on which nothing has happened for 130 s. The
@@ -154,6 +229,7 @@ func TestSoakKestrelClosesIdleConnection(t *testing.T) {
 	if !soak.Full() {
 		t.Skip("takes 130 s: run with -soak")
 	}
+	t.Parallel()
 	pipe := testproc.PipeName()
 	dotnetpeer.StartServer(t, pipe)
 	ctx := limited(t, 5*time.Minute)

@@ -40,7 +40,7 @@ func customListener(t *testing.T) {
 	t.Cleanup(s.Stop)
 	go s.Serve(lis) // ends with Stop
 	mustPing(t.Context(), t, newConn(t, pipe))
-	if n := len(lis.conns()); n != 1 {
+	if n := len(lis.seen()); n != 1 {
 		t.Errorf("the wrapper saw %d connections", n)
 	}
 }

@@ -162,9 +162,9 @@ func TestDotNetClientLeavesBeforeItSpeaks(t *testing.T) {
 	mustPing(ctx, t, cc)
 	const clients = 5
 	for i := range clients {
-		before := len(lis.conns())
+		before := len(lis.seen())
 		bench := dotnetpeer.StartBench(ctx, t, pipe, "--connect", "--concurrency", "20", "--seconds", "30")
-		eventually(ctx, t, "the .NET client connects", func() bool { return len(lis.conns()) > before+i*7 })
+		eventually(ctx, t, "the .NET client connects", func() bool { return len(lis.seen()) > before+i*7 })
 		bench.Kill() // with connections in every state
 		mustPing(ctx, t, cc)
 		if err := once(t, pipe); err != nil {

@@ -109,15 +109,27 @@ func (s Server) Stop() error {
 	return nil
 }
 
+type keepAliveKey struct{}
+
+// WithKeepAlive has the clients that are started with the returned context send
+// HTTP/2 pings once they have heard nothing for a second.
+func WithKeepAlive(ctx context.Context) context.Context {
+	return context.WithValue(ctx, keepAliveKey{}, true)
+}
+
 func start(t testing.TB, ctx context.Context, args []string) *testproc.Process {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, Program(t), args...)
+	cmd.Env = os.Environ()
+	if ctx.Value(keepAliveKey{}) != nil {
+		cmd.Env = append(cmd.Env, "PEER_KEEPALIVE_SECONDS=1")
+	}
 	if UnderWine() {
 		// With AVX, .NET under Wine 10 loses vector registers when its garbage
 		// collector stops a thread: 16 or 32 bytes of a large string become
 		// zeros, over TLS as well, in about half of the runs of hello_16MiB.
 		// Without AVX none of 24 runs did.
-		cmd.Env = append(os.Environ(), "DOTNET_EnableAVX=0")
+		cmd.Env = append(cmd.Env, "DOTNET_EnableAVX=0")
 	}
 	p, err := testproc.Start(t, cmd)
 	if err != nil {
