@@ -146,30 +146,3 @@ func TestOddNames(t *testing.T) {
 		})
 	}
 }
-
-// .NET clients die at every moment of their connecting, and the server goes on
-// serving whoever else is there or comes.
-func TestDotNetClientLeavesBeforeItSpeaks(t *testing.T) {
-	dotnetpeer.Program(t)
-	mark := seen.Row(t, "leaves-early")
-	pipe := testproc.PipeName()
-	ctx := limited(t, 3*time.Minute)
-	lis := tap(t, pipe)
-	s := interoptest.NewServer(grpcpipe.ServerOptions()...)
-	t.Cleanup(s.Stop)
-	go s.Serve(lis) // ends with Stop
-	cc := newConn(t, pipe)
-	mustPing(ctx, t, cc)
-	const clients = 5
-	for i := range clients {
-		before := len(lis.seen())
-		bench := dotnetpeer.StartBench(ctx, t, pipe, "--connect", "--concurrency", "20", "--seconds", "30")
-		eventually(ctx, t, "the .NET client connects", func() bool { return len(lis.seen()) > before+i*7 })
-		bench.Kill() // with connections in every state
-		mustPing(ctx, t, cc)
-		if err := once(t, pipe); err != nil {
-			t.Errorf("a new client after dead client %d: %v", i+1, err)
-		}
-	}
-	mark.Say("%d clients killed while connecting", clients)
-}

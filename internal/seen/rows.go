@@ -65,6 +65,8 @@ var Rows = []RowInfo{
 	{ID: "burst-dotnet", Section: Survive, Text: ".NET clients at once, on a Go server", Test: "TestClientsAtOnce"},
 	{ID: "names-go", Section: Survive, Text: "names with spaces, non-ASCII letters and URL characters: Go client, Kestrel", Test: "TestOddNames"},
 	{ID: "names-dotnet", Section: Survive, Text: "the same: .NET client, Go server", Test: "TestOddNames"},
+	{ID: "leaves-silent", Section: Survive, Text: ".NET clients that leave between connect and their first byte", Test: "TestDotNetClientLeavesBeforeItsFirstByte"},
+	{ID: "leaves-silent-go", Section: Survive, Text: "Go clients that do", Test: "TestGoClientLeavesBeforeItsFirstByte"},
 	{ID: "leaves-early", Section: Survive, Text: ".NET clients killed at any moment of connecting", Test: "TestDotNetClientLeavesBeforeItSpeaks"},
 	{ID: "restart-dotnet", Section: Survive, Text: "a Go server restarted under .NET clients that keep calling: no call fails", Test: "TestSoakGracefulStopUnderDotNetClients"},
 	{ID: "AcceptAsync_AfterUnbind_ReturnNull", Section: Kestrel, Text: "Accept after Close is `net.ErrClosed`", Test: "TestKestrelTransport/AcceptAsync_AfterUnbind_ReturnNull"},
