@@ -15,7 +15,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
@@ -156,10 +155,7 @@ func newTarget(t *testing.T, pipe string, v variant) (interoptest.Target, io.Clo
 		own = append(own, grpc.WithTransportCredentials(grpcpipe.NewCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots(t)}))))
 	}
 	if v.trust {
-		// Our own credentials want to know who the server is, even if anyone will
-		// do.
-		own = append(own, grpcpipe.WithDialer(&namedpipe.Dialer{Server: namedpipe.Trust{Anyone: true}}),
-			grpc.WithTransportCredentials(insecure.NewCredentials()))
+		own = append(own, grpcpipe.WithDialer(&namedpipe.Dialer{Server: namedpipe.Trust{Anyone: true}}))
 	}
 	dial := func(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 		return grpcpipe.NewClient(pipe, append(own[:len(own):len(own)], opts...)...)

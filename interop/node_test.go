@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
 	"github.com/grpcpipe/grpcpipe/internal/interoptest"
 	"github.com/grpcpipe/grpcpipe/internal/seen"
@@ -142,7 +144,7 @@ var nodeLeftOut = map[string]string{
 
 // A Go client against a server of @grpc/grpc-js on a pipe. Node makes its pipe
 // without a security descriptor; Windows then makes the process's token Owner
-// the owner, and Wine somebody whom a Go client rightly doesn't trust.
+// the owner, and Wine nobody, which a Go client takes only when told to.
 func TestGoClientToNodeServer(t *testing.T) {
 	mark := seen.Row(t, "go-node")
 	program, modules := node(t)
@@ -150,6 +152,9 @@ func TestGoClientToNodeServer(t *testing.T) {
 	ctx := limited(t, 5*time.Minute)
 	p := startNode(ctx, t, program, modules, "server.js", pipe)
 	eventually(limited(t, time.Minute), t, "the Node server is ready: "+p.said(), func() bool { return strings.Contains(p.said(), "ready") })
+	if dotnetpeer.UnderWine() {
+		wantError(t, ping(ctx, newConn(t, pipe)), codes.Unavailable, "the pipe has no owner", "Trust.Anyone")
+	}
 	target, _ := newTarget(t, pipe, variant{trust: dotnetpeer.UnderWine()})
 	passed := interoptest.Test(t, target, nodeLeftOut)
 	mark.Say("%d of %d", passed, len(interoptest.Cases())-len(nodeLeftOut))
