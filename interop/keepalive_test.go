@@ -55,17 +55,12 @@ func (p *pingedServer) SayHello(ctx context.Context, in *greetpb.HelloRequest) (
 	return &greetpb.HelloReply{Message: "Hello " + in.GetName()}, nil
 }
 
-// StreamingOutputCall sends two messages, each followed by a while of nothing.
+// StreamingOutputCall sends a message, and ends after a while of nothing.
 func (p *pingedServer) StreamingOutputCall(_ *testpb.StreamingOutputCallRequest, s testpb.TestService_StreamingOutputCallServer) error {
-	for range 2 {
-		if err := s.Send(&testpb.StreamingOutputCallResponse{Payload: &testpb.Payload{}}); err != nil {
-			return err
-		}
-		if err := p.rest(s.Context()); err != nil {
-			return err
-		}
+	if err := s.Send(&testpb.StreamingOutputCallResponse{Payload: &testpb.Payload{}}); err != nil {
+		return err
 	}
-	return nil
+	return p.rest(s.Context())
 }
 
 func (p *pingedServer) rest(ctx context.Context) error {
@@ -197,15 +192,15 @@ func TestSoakDotNetClosesIdleConnection(t *testing.T) {
 	mark.Say("closed by the client after %.0f s, %d pings", idle.Seconds(), len(conns[0].keepAlive))
 }
 
-// The same while a stream is open on which nothing comes: one connection, cut
-// by nobody, for two minutes.
+// The same while a stream is open on which nothing comes: one connection, cut by
+// nobody, for two minutes in all.
 func TestSoakKeepAlivePingsDuringQuietStream(t *testing.T) {
 	dotnetpeer.Program(t)
 	mark := seen.Row(t, "keepalive-quiet-stream")
 	t.Parallel()
-	p := newPingedServer(t, time.Duration(max(soak.N(30), 5))*time.Second)
+	p := newPingedServer(t, time.Duration(max(soak.N(60), 12))*time.Second)
 	ctx := limited(t, 6*time.Minute)
-	// One stream for the warm-up, one that counts: each is two quiet times.
+	// One stream for the warm-up, one that counts.
 	bench := dotnetpeer.StartBench(dotnetpeer.WithKeepAlive(ctx), t, p.pipe, "--concurrency", "1", "--seconds", "1", "--stream")
 	r, err := bench.Result(ctx)
 	if err != nil {
@@ -215,8 +210,8 @@ func TestSoakKeepAlivePingsDuringQuietStream(t *testing.T) {
 	}
 	conns := p.want(ctx, t, 1)
 	wantPings(t, "quiet stream", conns[0])
-	if d := conns[0].lasted(); d < 4*p.quiet {
-		t.Errorf("the connection lasted %v, want %v at least", d, 4*p.quiet)
+	if d := conns[0].lasted(); d < 2*p.quiet {
+		t.Errorf("the connection lasted %v, want %v at least", d, 2*p.quiet)
 	}
 	mark.Say("%d pings in %.0f s", len(conns[0].keepAlive), conns[0].lasted().Seconds())
 }

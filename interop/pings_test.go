@@ -129,6 +129,26 @@ func (c *frameClient) ping(n byte) error {
 	return nil
 }
 
+// stay does what the server asks for until the server closes the connection.
+func (c *frameClient) stay() {
+	for {
+		f, err := c.framer.ReadFrame()
+		switch f := f.(type) {
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				err = c.framer.WriteSettingsAck()
+			}
+		case *http2.PingFrame:
+			if !f.IsAck() {
+				err = c.framer.WritePing(true, f.Data)
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
 // emptyCall makes the smallest call there is.
 func (c *frameClient) emptyCall() error {
 	var head bytes.Buffer
