@@ -49,7 +49,7 @@ bench-quick: ## Measure a few lines and compare them with the results that are k
 benchmarks: ## Run the benchmarks that stand beside the code (BENCH=regexp)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m ./...
 
-interop-table: ## Run the interop tests here and under Wine, and make the table in docs/interop.md anew
+interop-table: ## Run the interop tests in full, here and under Wine, and make the tables in docs/interop.md anew (20 minutes)
 	scripts/interop-table
 
 fuzz: ## Run each fuzz test for a while (FUZZTIME=30s)

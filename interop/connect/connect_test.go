@@ -13,6 +13,7 @@ import (
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/examples/greeter/greetpb"
+	"github.com/grpcpipe/grpcpipe/internal/seen"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -23,6 +24,7 @@ func hello(_ context.Context, in *connect.Request[greetpb.HelloRequest]) (*conne
 }
 
 func TestConnect(t *testing.T) {
+	seen.Row(t, "connect-go")
 	pipe := "gp-connect-" + time.Now().Format("150405.000000000")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
