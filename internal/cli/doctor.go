@@ -224,7 +224,7 @@ func (d *doctor) examineOwner(ctx context.Context, c *namedpipe.Conn) bool {
 	second, err := trusting.Dial(limit, d.path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		d.trouble(exitConnect, "owner", bareText(err)+fmt.Sprintf("; you are %s", whoAmI()),
+		d.trouble(exitConnect, "owner", trustWords.Replace(bareText(err))+fmt.Sprintf("; you are %s", whoAmI()),
 			"if that server is the right one, say --server user=NAME, or --server any, and in a program namedpipe.Trust")
 		return false
 	case errors.Is(err, context.DeadlineExceeded):

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"unicode"
 
@@ -62,7 +63,32 @@ func usage(format string, args ...any) error {
 
 func internal(err error) error { return &failure{exit: exitInternal, err: err} }
 
-func cannotConnect(err error) error { return &failure{exit: exitConnect, err: err} }
+func cannotConnect(err error) error { return &failure{exit: exitConnect, err: inFlags(err)} }
+
+// trustWords are the library's words for what this command has a flag for.
+var trustWords = strings.NewReplacer(
+	"check Trust.PID", "check --server pid=N", "check Trust.Executable", "check --server exe=PATH",
+	"name it in Trust.Users", "name it with --server user=NAME", "set Trust.Anyone", "give --server any",
+)
+
+// A reworded error has another text, and is made of what it was made of.
+type reworded struct {
+	error
+	text string
+}
+
+func (r reworded) Error() string { return r.text }
+
+func (r reworded) Unwrap() error { return r.error }
+
+// inFlags puts the library's advice on whom to trust into the words of a command
+// line.
+func inFlags(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return reworded{err, trustWords.Replace(err.Error())}
+}
 
 // alreadyTold ends the command with a status and without another word.
 func alreadyTold(exit int) error {

@@ -65,7 +65,7 @@ func (f *Fault) Next(w Words) string {
 	case HTTP1Only:
 		return kestrel
 	case GoAway:
-		return "see its log"
+		return "it may be shutting down; see its log"
 	case Closed:
 		if f.speaks == TLS {
 			return "it may speak no TLS (" + w.DropTLS + "), be shutting down, or refuse this client; see its log"
