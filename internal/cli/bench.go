@@ -115,7 +115,10 @@ type bench struct {
 	path           string
 	requests       []raw
 	channels       []*grpc.ClientConn
-	md             metadata.MD
+	// ctx is that of the calls. It holds their headers and never ends: all calls
+	// under way would share the lock and the list of the one that does. Ctrl-C
+	// closes the channels instead.
+	ctx context.Context
 }
 
 func (a *app) bench(ctx context.Context, conn *connFlags, from *schemaFlags, flags benchFlags, target, method string) error {
@@ -126,18 +129,18 @@ func (a *app) bench(ctx context.Context, conn *connFlags, from *schemaFlags, fla
 	if err != nil {
 		return err
 	}
-	b := &bench{target: target, flags: flags, md: md}
+	b := &bench{target: target, flags: flags, ctx: context.WithoutCancel(ctx)}
+	if len(md) > 0 {
+		b.ctx = metadata.NewOutgoingContext(b.ctx, md)
+	}
 	if err := b.prepare(ctx, a, conn, from, method); err != nil {
 		return err
 	}
 	if err := b.connect(ctx, conn); err != nil {
 		return err
 	}
-	defer func() {
-		for _, cc := range b.channels {
-			cc.Close()
-		}
-	}()
+	defer b.close()
+	defer context.AfterFunc(ctx, b.close)()
 	var report *os.File
 	if flags.html != "" { // before the work is done
 		if report, err = os.Create(flags.html); err != nil {
@@ -208,7 +211,7 @@ func (b *bench) encode(in *requests, m protoreflect.MethodDescriptor, sch *schem
 		if err != nil {
 			return internal(err)
 		}
-		b.requests = append(b.requests, raw{mem.SliceBuffer(data)})
+		b.requests = append(b.requests, raw{mem.BufferSlice{mem.SliceBuffer(data)}})
 		if len(b.requests) > maxRequests {
 			return usage("%s has more than %d requests: give a stream fewer", in.name, maxRequests)
 		}
@@ -217,7 +220,7 @@ func (b *bench) encode(in *requests, m protoreflect.MethodDescriptor, sch *schem
 	case n == 0 && in.given:
 		return usage("%s is empty: write a request as JSON, or leave -d out for an empty request", in.name)
 	case n == 0 && !m.IsStreamingClient():
-		b.requests = append(b.requests, raw{mem.SliceBuffer{}})
+		b.requests = append(b.requests, raw{mem.BufferSlice{mem.SliceBuffer{}}})
 	case n > 1 && !m.IsStreamingClient():
 		return usage("%s has more than one request, and %s takes one", in.name, m.Name())
 	}
@@ -241,6 +244,8 @@ func (b *bench) connect(ctx context.Context, conn *connFlags) error {
 	if len(conn.server) > 0 {
 		opts = append(opts, grpc.WithContextDialer(d.dial))
 	}
+	// Not with each call, for which grpc would make a list of the options anew.
+	opts = append(opts, grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})))
 	for range b.flags.connections {
 		cc, err := grpcpipe.NewClient(b.target, opts...)
 		if err != nil {
@@ -255,23 +260,26 @@ func (b *bench) connect(ctx context.Context, conn *connFlags) error {
 	return nil
 }
 
+func (b *bench) close() {
+	for _, cc := range b.channels {
+		cc.Close()
+	}
+}
+
 // call makes one call.
-func (b *bench) call(ctx context.Context, worker int) error {
-	cc := b.channels[worker%len(b.channels)]
+func (b *bench) call(worker int) error {
+	cc, ctx := b.channels[worker%len(b.channels)], b.ctx
 	if b.flags.deadline > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, b.flags.deadline)
 		defer cancel()
 	}
-	if len(b.md) > 0 {
-		ctx = metadata.NewOutgoingContext(ctx, b.md)
-	}
 	if !b.desc.ClientStreams && !b.desc.ServerStreams {
-		return cc.Invoke(ctx, b.path, &b.requests[0], nothing, encoded...)
+		return cc.Invoke(ctx, b.path, &b.requests[0], nothing)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := cc.NewStream(ctx, b.desc, b.path, encoded...)
+	stream, err := cc.NewStream(ctx, b.desc, b.path)
 	if err != nil {
 		return err
 	}
@@ -302,7 +310,7 @@ func (b *bench) call(ctx context.Context, worker int) error {
 }
 
 // raw is a message that is already encoded.
-type raw struct{ data mem.Buffer }
+type raw struct{ data mem.BufferSlice }
 
 // rawCodec hands messages on as they are.
 type rawCodec struct{}
@@ -314,15 +322,11 @@ func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return nil, fmt.Errorf("%T is not encoded", v)
 	}
-	return mem.BufferSlice{r.data}, nil
+	return r.data, nil
 }
 
 // Unmarshal leaves a response as it is: the bench counts, it doesn't read.
 func (rawCodec) Unmarshal(mem.BufferSlice, any) error { return nil }
 
-var (
-	// encoded are the options of every call, made once.
-	encoded = []grpc.CallOption{grpc.ForceCodecV2(rawCodec{})}
-	// nothing is what responses are decoded into.
-	nothing = &raw{}
-)
+// nothing is what responses are decoded into.
+var nothing = &raw{}

@@ -24,8 +24,10 @@ const (
 
 // A Config says what to do.
 type Config struct {
-	// Call makes one call; worker is from 0 to Workers-1.
-	Call func(ctx context.Context, worker int) error
+	// Call makes one call; worker is from 0 to Workers-1. When the context of
+	// Run ends, so must Call, which need not be given that: an error after it
+	// isn't counted.
+	Call func(worker int) error
 	// Workers is how many calls can be under way at the same time.
 	Workers int
 	// Rate, if not 0, is how many calls a second are to begin, whatever becomes
@@ -74,7 +76,8 @@ type Result struct {
 // and by the collector once a second.
 type worker struct {
 	mu     sync.Mutex
-	latest *hdrhistogram.Histogram // since the collector came by
+	took   []time.Duration // the latencies since the collector came by
+	spare  []time.Duration // the collector's: what took was before
 	failed map[codes.Code]int64
 	first  map[codes.Code]string
 }
@@ -101,7 +104,7 @@ func Run(ctx context.Context, cfg Config) *Result {
 	r.end = r.counts.Add(cfg.Duration)
 	var wg sync.WaitGroup
 	for i := range cfg.Workers {
-		w := &worker{latest: newHistogram(), failed: map[codes.Code]int64{}, first: map[codes.Code]string{}}
+		w := &worker{failed: map[codes.Code]int64{}, first: map[codes.Code]string{}}
 		r.workers = append(r.workers, w)
 		wg.Go(func() { r.loop(ctx, i, w) })
 	}
@@ -135,7 +138,7 @@ func (r *run) loop(ctx context.Context, i int, w *worker) {
 		if counted && r.cfg.Count > 0 && r.calls.Load()+r.errors.Load() >= r.cfg.Count {
 			return
 		}
-		err := r.cfg.Call(ctx, i)
+		err := r.cfg.Call(i)
 		took := time.Since(start)
 		if err != nil && ctx.Err() != nil {
 			return // it is Ctrl-C that has ended it
@@ -154,7 +157,7 @@ func (r *run) record(w *worker, took time.Duration, err error) {
 	defer w.mu.Unlock()
 	if err == nil {
 		r.calls.Add(1)
-		w.latest.RecordValue(min(max(int64(took), lowest), highest)) // always in range
+		w.took = append(w.took, took)
 		return
 	}
 	r.errors.Add(1)
@@ -228,11 +231,10 @@ func (r *run) gather(res *Result, now time.Time) {
 	}
 	p := &res.Series[n-1]
 	p.At = now.Sub(r.counts)
-	fresh := newHistogram()
 	for _, w := range r.workers {
 		w.mu.Lock()
-		fresh.Merge(w.latest)
-		w.latest.Reset()
+		took := w.took
+		w.took, w.spare = w.spare[:0], took
 		for code, n := range w.failed {
 			res.Errors[code] += n
 			p.Errors += n
@@ -244,9 +246,12 @@ func (r *run) gather(res *Result, now time.Time) {
 			}
 		}
 		w.mu.Unlock()
+		for _, d := range took {
+			v := min(max(int64(d), lowest), highest) // so that no error can be
+			r.second.RecordValue(v)
+			res.Latency.RecordValue(v)
+		}
 	}
-	res.Latency.Merge(fresh)
-	r.second.Merge(fresh)
 	p.Calls = r.second.TotalCount()
 	p.P50, p.P99 = time.Duration(r.second.ValueAtQuantile(50)), time.Duration(r.second.ValueAtQuantile(99))
 }

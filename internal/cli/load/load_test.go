@@ -18,7 +18,7 @@ func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
 		var n atomic.Int64
 		return Run(t.Context(), Config{
 			Workers: 1, Rate: rate, Duration: time.Second,
-			Call: func(context.Context, int) error {
+			Call: func(int) error {
 				if n.Add(1) == 1 {
 					<-time.After(stall)
 				}
@@ -40,7 +40,7 @@ func TestRun(t *testing.T) {
 	var calls atomic.Int64
 	r := Run(t.Context(), Config{
 		Workers: 4, Duration: 10 * time.Second, Count: 1000,
-		Call: func(context.Context, int) error {
+		Call: func(int) error {
 			if calls.Add(1)%10 == 0 {
 				return status.Error(codes.NotFound, "no such thing")
 			}
@@ -64,7 +64,7 @@ func TestRun(t *testing.T) {
 func TestSeriesHasNoStub(t *testing.T) {
 	r := Run(t.Context(), Config{
 		Workers: 2, Duration: 2100 * time.Millisecond,
-		Call: func(context.Context, int) error {
+		Call: func(int) error {
 			<-time.After(time.Millisecond)
 			return nil
 		},
@@ -85,7 +85,7 @@ func TestWarmupAndInterrupt(t *testing.T) {
 	began := time.Now()
 	r := Run(ctx, Config{
 		Workers: 2, Warmup: 200 * time.Millisecond, Duration: time.Hour,
-		Call: func(context.Context, int) error {
+		Call: func(int) error {
 			made.Add(1)
 			<-time.After(time.Millisecond)
 			if time.Since(began) > 700*time.Millisecond {
