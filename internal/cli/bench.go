@@ -104,6 +104,9 @@ func (f *benchFlags) check() error {
 			f.concurrency = openWorkers
 		}
 	}
+	if err := namesFile("--html", f.html); err != nil {
+		return err
+	}
 	return positive("--duration", f.duration)
 }
 

@@ -140,6 +140,15 @@ func positive(flag string, d time.Duration) error {
 	return nil
 }
 
+// namesFile checks the name of a file to write: - would make a file of that name
+// where standard output is meant, which is for results.
+func namesFile(flag, path string) error {
+	if path == "-" {
+		return usage("%s -: it is written to a file: give its name", flag)
+	}
+	return nil
+}
+
 // accessWords is the help for flags of namedpipe.Access.
 const accessWords = "me, me-any-elevation, administrators, local-users, everyone, app-containers, low-integrity, user=NAME, group=NAME, deny=NAME, package=SID, sddl=SDDL"
 

@@ -40,6 +40,9 @@ func (s *fileSet) add(fd protoreflect.FileDescriptor) {
 // writeProtoset writes the files of descriptors, with all that they import, as
 // --protoset reads them.
 func (a *app) writeProtoset(path string, all []protoreflect.Descriptor) error {
+	if err := namesFile("--protoset-out", path); err != nil {
+		return err
+	}
 	var set fileSet
 	for _, d := range all {
 		set.add(d.ParentFile())
