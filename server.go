@@ -21,7 +21,7 @@ const (
 	// streamWorkers is the number of goroutines that wait for calls. A new
 	// goroutine grows its stack anew for each call, an eighth of what a small
 	// call costs the server. Calls beyond this number get new ones.
-	streamWorkers = 32
+	streamWorkers = 64
 	// handshakeTimeout is what a client has from Accept to its HTTP/2 preface.
 	handshakeTimeout = 10 * time.Second
 )
@@ -36,7 +36,7 @@ const (
 // 1000 calls at a time on a connection; cut a client that has not sent its
 // HTTP/2 preface after 10 s; set static windows of 8 MiB a stream and 64 MiB a
 // connection, which is what a client can make a handler that stands still keep
-// in memory; keep 32 goroutines for calls, from NewServer to Stop, so that a
+// in memory; keep 64 goroutines for calls, from NewServer to Stop, so that a
 // server that is made must be stopped; and install the credentials of
 // NewCredentials, with which, off Windows, an idle connection holds no read
 // buffer. The largest message stays grpc's: 4 MiB. A server that speaks nothing
