@@ -3,9 +3,7 @@ package grpcpipe
 import (
 	"context"
 	"fmt"
-	"math/bits"
 	"reflect"
-	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
@@ -139,40 +137,4 @@ func protoMessage(v any) proto.Message {
 		return m
 	}
 	return nil
-}
-
-// pipeBuffers are the buffers of all our connections. Like every sync.Pool it is
-// emptied by the garbage collector.
-var pipeBuffers = new(dirtyPool)
-
-// A dirtyPool hands out buffers as they were left: grpc and pipeCodec write what
-// they read. Sizes are powers of two; beyond the largest each buffer is new.
-type dirtyPool struct {
-	sizes [maxPooledBits + 1]sync.Pool
-}
-
-const (
-	minPooledBits = 8
-	maxPooledBits = 24
-)
-
-func (p *dirtyPool) Get(n int) *[]byte {
-	class := max(bits.Len(uint(max(n, 1)-1)), minPooledBits)
-	if class > maxPooledBits {
-		b := make([]byte, n)
-		return &b
-	}
-	if b, ok := p.sizes[class].Get().(*[]byte); ok {
-		*b = (*b)[:n]
-		return b
-	}
-	b := make([]byte, n, 1<<class)
-	return &b
-}
-
-func (p *dirtyPool) Put(b *[]byte) {
-	class := bits.Len(uint(cap(*b))) - 1
-	if minPooledBits <= class && class <= maxPooledBits {
-		p.sizes[class].Put(b)
-	}
 }

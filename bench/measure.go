@@ -207,7 +207,19 @@ func (s *system) line(r *results, l line, pairs map[string]*pair) *lineResult {
 			if p == nil || isSlow(n) && round%4 != 0 {
 				continue
 			}
-			o, err := p.load(l, s.o.time)
+			var err error
+			if l.Transport && round > 0 {
+				// What a process has of luck with its memory and its processors
+				// stays with it, and here is more than what is looked for.
+				p.stop()
+				if p, err = startPair(s.words, n, s.address(n)); err == nil {
+					pairs[n] = p
+				}
+			}
+			var o *outcome
+			if err == nil {
+				o, err = p.load(l, s.o.time)
+			}
 			switch {
 			case err == nil:
 				for len(lr.Rounds[n]) < round {
@@ -218,7 +230,7 @@ func (s *system) line(r *results, l line, pairs map[string]*pair) *lineResult {
 			case err == errNot:
 			default:
 				r.note("%s (%s), %s: %v; the rest of its lines is left out", n, s.Name, l.Name, err)
-				p.stop()
+				pairs[n].stop()
 				pairs[n] = nil
 				delete(pairs, n)
 			}

@@ -1,0 +1,124 @@
+package grpcpipe
+
+import (
+	"math/bits"
+	"sync"
+	"time"
+)
+
+// pipeBuffers are the buffers of all our connections.
+var pipeBuffers = new(bufferPool)
+
+const (
+	minPooledBits = 8
+	maxPooledBits = 24
+	// maxKept bounds the bytes of the buffers that are kept: what one stream may
+	// have under way.
+	maxKept = streamWindow
+	// keepFor is how long a buffer waits at least; at most twice as long.
+	keepFor = time.Second
+)
+
+// A bufferPool hands out buffers as they were left: grpc and pipeCodec write
+// what they read. Sizes are powers of two; beyond the largest each buffer is new.
+//
+// A sync.Pool alone won't do because the garbage collector empties it. A process
+// that moves messages of 64 KiB and has a small heap is collected a hundred times
+// a second, each message being garbage in the end, so that a good part of its
+// buffers would be new ones, which means still more garbage. So up to maxKept are
+// kept, until they were not used for a while; only the rest is left to the
+// collector.
+type bufferPool struct {
+	mu    sync.Mutex
+	sizes [maxPooledBits + 1]bufferStack
+	kept  int  // bytes of all stacks
+	timed bool // drop will be called
+}
+
+// A bufferStack holds the buffers of one size.
+type bufferStack struct {
+	free   []*[]byte
+	unused int       // the least that free held since the last drop
+	rest   sync.Pool // what was over maxKept
+}
+
+// Get returns a buffer of n bytes with any content.
+func (p *bufferPool) Get(n int) *[]byte {
+	class := max(bits.Len(uint(max(n, 1)-1)), minPooledBits)
+	if class > maxPooledBits {
+		b := make([]byte, n)
+		return &b
+	}
+	b := p.take(class)
+	if b == nil {
+		b, _ = p.sizes[class].rest.Get().(*[]byte)
+	}
+	if b != nil {
+		*b = (*b)[:n]
+		return b
+	}
+	fresh := make([]byte, n, 1<<class)
+	return &fresh
+}
+
+func (p *bufferPool) take(class int) *[]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &p.sizes[class]
+	last := len(s.free) - 1
+	if last < 0 {
+		return nil
+	}
+	b := s.free[last]
+	s.free[last] = nil
+	s.free = s.free[:last]
+	s.unused = min(s.unused, last)
+	p.kept -= 1 << class
+	return b
+}
+
+// Put takes a buffer back, whoever made it.
+func (p *bufferPool) Put(b *[]byte) {
+	class := bits.Len(uint(cap(*b))) - 1
+	if class < minPooledBits || class > maxPooledBits {
+		return
+	}
+	if !p.keep(class, b) {
+		p.sizes[class].rest.Put(b)
+	}
+}
+
+func (p *bufferPool) keep(class int, b *[]byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.kept+1<<class > maxKept {
+		return false
+	}
+	p.sizes[class].free = append(p.sizes[class].free, b)
+	p.kept += 1 << class
+	if !p.timed {
+		p.timed = true
+		time.AfterFunc(keepFor, p.drop)
+	}
+	return true
+}
+
+// drop gives up the buffers that were not needed since the last drop, until none
+// is left.
+func (p *bufferPool) drop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for class := range p.sizes {
+		s := &p.sizes[class]
+		p.kept -= s.unused << class
+		rest := copy(s.free, s.free[s.unused:])
+		clear(s.free[rest:])
+		s.free, s.unused = s.free[:rest], rest
+		if rest == 0 {
+			s.free = nil
+		}
+	}
+	if p.timed = p.kept > 0; p.timed {
+		time.AfterFunc(keepFor, p.drop)
+	}
+}
