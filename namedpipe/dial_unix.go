@@ -25,7 +25,9 @@ func (d *Dialer) open(ctx context.Context, addr *Addr) (conn, error) {
 	if err == nil {
 		return newConn(c.(*net.UnixConn)), nil
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) { // the context's, seen before the context itself says so
+	// The context's deadline, seen before the context itself says so: package
+	// net has two errors for it.
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return conn{}, context.DeadlineExceeded
 	}
 	if ctx.Err() != nil {

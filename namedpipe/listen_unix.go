@@ -17,10 +17,6 @@ import (
 	"time"
 )
 
-// watchInterval is how often a listener looks whether its path is still its
-// own. Two looks in a row must agree, so a stranger is noticed within a second.
-const watchInterval = 250 * time.Millisecond
-
 // listener is a listening Unix socket that knows which file it has made.
 type listener struct {
 	ln   *net.UnixListener
@@ -149,40 +145,6 @@ func (l *listener) depth() (waiting, queued int) {
 		return 0, 0
 	}
 	return 1, 0
-}
-
-// watch ends accept when the path is no longer this listener's: .NET servers,
-// among others, remove a live socket and make their own (dotnet/runtime issue
-// 131203). The kernel can't give the file's inode to another one while this
-// socket is open, so os.SameFile is sure.
-func (l *listener) watch() {
-	defer close(l.done)
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
-	for strange := 0; strange < 2; {
-		select {
-		case <-l.stop:
-			return
-		case <-tick.C:
-		}
-		file, err := os.Lstat(l.path)
-		switch {
-		case err == nil && os.SameFile(file, l.file):
-			strange = 0
-		case err == nil || errors.Is(err, fs.ErrNotExist):
-			strange++ // looked at twice before anything is said
-		}
-	}
-	l.mu.Lock()
-	if l.ended == nil {
-		l.ended = &problem{
-			text:   ErrReplaced.Error() + ": another process has replaced or removed it; find out which and listen again",
-			causes: []error{ErrReplaced},
-		}
-	}
-	l.mu.Unlock()
-	l.log.Error("namedpipe: another process has replaced or removed the socket's file", "pipe", l.path)
-	l.ln.Close() // unblocks accept
 }
 
 // bindSocket makes the socket at path, listening and of the rule's mode and

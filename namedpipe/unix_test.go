@@ -168,9 +168,18 @@ func TestStrangersSocket(t *testing.T) {
 // TestReplaced: somebody takes the path away. Accept says so within a second,
 // for good; connections go on; the stranger's socket stays when we close.
 func TestReplaced(t *testing.T) {
-	for _, how := range []string{"replaced", "removed"} {
+	for _, how := range []string{"replaced", "removed", "moved", "renamed over", "folder moved"} {
 		t.Run(how, func(t *testing.T) {
-			name := freshName(t)
+			base, err := os.MkdirTemp("/tmp", "np")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.RemoveAll(base) })
+			dir := filepath.Join(base, "d")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			name := filepath.Join(dir, "s")
 			var log syncBuffer
 			l := listen(t, name, namedpipe.ListenConfig{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			path := l.Addr().String()
@@ -184,14 +193,31 @@ func TestReplaced(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			os.Remove(path)
 			start := time.Now()
-			if how == "replaced" {
-				stranger, err := net.Listen("unix", path)
+			switch how {
+			case "replaced", "removed":
+				err = os.Remove(path)
+			case "moved":
+				err = os.Rename(path, path+"x")
+			case "folder moved":
+				err = os.Rename(dir, dir+"x")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(how, "re") && how != "removed" {
+				to := path
+				if how == "renamed over" {
+					to += "y"
+				}
+				stranger, err := net.Listen("unix", to)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer stranger.Close()
+				if err := os.Rename(to, path); err != nil {
+					t.Fatal(err)
+				}
 			}
 			for range 2 {
 				_, err = l.Accept()
@@ -210,7 +236,7 @@ func TestReplaced(t *testing.T) {
 			if err := l.Close(); err != nil {
 				t.Errorf("Close: %v", err)
 			}
-			if _, err := os.Lstat(path); (err == nil) != (how == "replaced") {
+			if _, err := os.Lstat(path); (err == nil) != (how == "replaced" || how == "renamed over") {
 				t.Errorf("after Close the path: %v", err)
 			}
 		})
