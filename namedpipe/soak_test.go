@@ -49,6 +49,7 @@ func TestSoakRounds(t *testing.T) {
 	for range 20 {
 		round() // what the runtime makes once, such as threads, is there by now
 	}
+	leftGoroutines(5 * time.Second) // some end a moment after a Close
 	goroutines, handles := runtime.NumGoroutine(), openHandles(t)
 	start := time.Now()
 	for range rounds {
