@@ -6,11 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+var inotify = unix.InotifyInit1 // replaced by a test
+
 // changes sends a value when the file or its folder may have been moved or
 // removed, until end is called. The channel is nil if the system won't tell, for
 // instance because the user has too many watches.
 func changes(path string) (news <-chan struct{}, end func()) {
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	fd, err := inotify(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, func() {}
 	}
