@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/grpcpipe/grpcpipe"
-	"github.com/grpcpipe/grpcpipe/internal/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 )
 
 // A spread is what was measured, in order.

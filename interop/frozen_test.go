@@ -10,9 +10,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
 
-	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
-	"github.com/grpcpipe/grpcpipe/internal/seen"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 

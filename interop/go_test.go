@@ -8,10 +8,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/grpcpipe/grpcpipe/internal/interoptest"
-	"github.com/grpcpipe/grpcpipe/internal/seen"
-	"github.com/grpcpipe/grpcpipe/internal/soak"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
+	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/grpcpipe/grpcpipe/internal/seen"
-	"github.com/grpcpipe/grpcpipe/internal/soak"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
+	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 

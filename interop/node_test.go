@@ -14,10 +14,10 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
-	"github.com/grpcpipe/grpcpipe/internal/interoptest"
-	"github.com/grpcpipe/grpcpipe/internal/seen"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 // nodeEnv names a folder with node_modules as interop/node/package-lock.json

@@ -9,9 +9,9 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/grpcpipe/grpcpipe"
-	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
-	"github.com/grpcpipe/grpcpipe/internal/seen"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 // kestrelStreams is how many streams Kestrel allows on one connection.

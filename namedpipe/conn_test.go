@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/grpcpipe/grpcpipe/internal/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/net/nettest"
 
-	"github.com/grpcpipe/grpcpipe/internal/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 

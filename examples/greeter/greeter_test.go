@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 func TestServerAndClientAsBuilt(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 // example is a line of docs/cli.md.

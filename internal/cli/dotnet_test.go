@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 // command runs the command line and returns what it wrote.

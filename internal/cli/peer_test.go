@@ -26,7 +26,7 @@ import (
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/examples/greeter/greetpb"
-	"github.com/grpcpipe/grpcpipe/internal/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 

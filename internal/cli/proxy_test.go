@@ -20,9 +20,9 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/grpcpipe/grpcpipe"
-	"github.com/grpcpipe/grpcpipe/internal/interoptest"
-	"github.com/grpcpipe/grpcpipe/internal/soak"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 // pairs are the kinds of ends that are tried: each kind on each side.

@@ -13,9 +13,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
-	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
 	"github.com/grpcpipe/grpcpipe/internal/pipelist"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 func TestMain(m *testing.M) {

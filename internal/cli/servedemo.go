@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/grpcpipe/grpcpipe"
-	"github.com/grpcpipe/grpcpipe/internal/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/grpcpipe/grpcpipe/internal/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 )
 
 // fastest runs f some times and returns the shortest: other programs on the

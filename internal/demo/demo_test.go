@@ -20,7 +20,7 @@ import (
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/internal/cli"
 	"github.com/grpcpipe/grpcpipe/internal/demo/demopb"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 

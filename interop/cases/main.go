@@ -26,7 +26,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe"
-	"github.com/grpcpipe/grpcpipe/internal/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 )
 
 // reachLimit bounds the first call, which shows whether there is a server.

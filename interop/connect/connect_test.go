@@ -13,7 +13,7 @@ import (
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/examples/greeter/greetpb"
-	"github.com/grpcpipe/grpcpipe/internal/seen"
+	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 

@@ -11,7 +11,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/grpcpipe/grpcpipe/internal/seen"
+	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
 )
 
 func main() {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/examples/greeter/greetpb"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/examples/greeter/greetpb"
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 func TestMain(m *testing.M) { testproc.Main(m, map[string]func(){"server": main}) }

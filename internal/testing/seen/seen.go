@@ -15,8 +15,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/grpcpipe/grpcpipe/internal/dotnetpeer"
-	"github.com/grpcpipe/grpcpipe/internal/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 )
 
 // Env names the folder for the results. Without it nothing is written.

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-const document = "../../docs/interop.md"
+const document = "../../../docs/interop.md"
 
 // The committed tables have the declared rows, no other, and no failure.
 func TestDocument(t *testing.T) {
@@ -34,7 +34,7 @@ func TestDocument(t *testing.T) {
 // Each declared row has a test that marks itself with its id, wholly or, for
 // tables of tests, with the first words of it.
 func TestRowsHaveTests(t *testing.T) {
-	files, err := filepath.Glob("../../interop/*_test.go")
+	files, err := filepath.Glob("../../../interop/*_test.go")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}

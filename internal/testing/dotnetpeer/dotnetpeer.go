@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/grpcpipe/grpcpipe/internal/testproc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 // Env is the environment variable with the folder that holds the programs, as
