@@ -4,7 +4,6 @@ package namedpipe
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/user"
@@ -66,7 +65,7 @@ func (t *Trust) verify(c conn, path string) error {
 	}
 	cred.process(c.UnixConn)
 	if !accepted {
-		return refuse(cred.peer(), "its user is neither this one nor root", fmt.Sprintf("to accept it, name it in Trust.Users (%d)", cred.uid))
+		return &TrustError{Server: cred.peer(), Reason: "its user is neither this one nor root", Field: "Users"}
 	}
 	return t.process(cred.peer())
 }

@@ -180,23 +180,24 @@ func TestTrust(t *testing.T) {
 	for _, test := range []struct {
 		trust func(pid int, exe string) namedpipe.Trust
 		says  string // "" if accepted
+		field string // of the TrustError
 	}{
-		{func(int, string) namedpipe.Trust { return namedpipe.Trust{} }, "neither this one nor root"},
-		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Anyone: true} }, ""},
-		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Users: []string{"nobody"}} }, ""},
-		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Users: []string{"65534"}} }, ""},
-		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Users: []string{"70001"}} }, "neither"},
-		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Groups: []string{"65534"}} }, ""},
-		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Groups: []string{"70001"}} }, "neither"},
-		{func(pid int, _ string) namedpipe.Trust { return namedpipe.Trust{Anyone: true, PID: pid} }, ""},
-		{func(pid int, _ string) namedpipe.Trust { return namedpipe.Trust{Anyone: true, PID: pid + 1} }, "process is not"},
+		{func(int, string) namedpipe.Trust { return namedpipe.Trust{} }, "neither this one nor root", "Users"},
+		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Anyone: true} }, "", ""},
+		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Users: []string{"nobody"}} }, "", ""},
+		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Users: []string{"65534"}} }, "", ""},
+		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Users: []string{"70001"}} }, "neither", "Users"},
+		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Groups: []string{"65534"}} }, "", ""},
+		{func(int, string) namedpipe.Trust { return namedpipe.Trust{Groups: []string{"70001"}} }, "neither", "Users"},
+		{func(pid int, _ string) namedpipe.Trust { return namedpipe.Trust{Anyone: true, PID: pid} }, "", ""},
+		{func(pid int, _ string) namedpipe.Trust { return namedpipe.Trust{Anyone: true, PID: pid + 1} }, "process is not", "PID"},
 		// On top of the check of the owner, never instead of it.
-		{func(pid int, _ string) namedpipe.Trust { return namedpipe.Trust{PID: pid} }, "neither"},
-		{func(_ int, exe string) namedpipe.Trust { return namedpipe.Trust{Anyone: true, Executable: exe} }, ""},
-		{func(_ int, exe string) namedpipe.Trust { return namedpipe.Trust{Anyone: true, Executable: "/bin/sh"} }, "program is not /bin/sh"},
+		{func(pid int, _ string) namedpipe.Trust { return namedpipe.Trust{PID: pid} }, "neither", "Users"},
+		{func(_ int, exe string) namedpipe.Trust { return namedpipe.Trust{Anyone: true, Executable: exe} }, "", ""},
+		{func(_ int, exe string) namedpipe.Trust { return namedpipe.Trust{Anyone: true, Executable: "/bin/sh"} }, "program is not /bin/sh", "Executable"},
 		{func(int, string) namedpipe.Trust {
 			return namedpipe.Trust{Anyone: true, Check: func(*namedpipe.Peer) error { return fs.ErrInvalid }}
-		}, fs.ErrInvalid.Error()},
+		}, fs.ErrInvalid.Error(), "Check"},
 		{func(int, string) namedpipe.Trust {
 			return namedpipe.Trust{Anyone: true, Check: func(p *namedpipe.Peer) error {
 				if p.User.Name != "nobody" {
@@ -204,7 +205,7 @@ func TestTrust(t *testing.T) {
 				}
 				return nil
 			}}
-		}, ""},
+		}, "", ""},
 	} {
 		name := freshName(t)
 		cmd := commandAs(t, nobody, "listen for a byte", name)
@@ -235,6 +236,13 @@ func TestTrust(t *testing.T) {
 			t.Errorf("%+v: %v", trust, err)
 		default:
 			checkError(t, err, "dial", []error{fs.ErrPermission}, false, test.says)
+			var refused *namedpipe.TrustError
+			if !errors.As(err, &refused) || refused.Field != test.field || refused.Server.PID != cmd.Process.Pid && runtime.GOOS == "linux" {
+				t.Errorf("%+v: the error is made of %#v", trust, refused)
+			}
+			if test.field == "Check" && !errors.Is(err, fs.ErrInvalid) {
+				t.Errorf("%v does not match the error of Check", err)
+			}
 		}
 		cmd.Process.Kill()
 		cmd.Wait()

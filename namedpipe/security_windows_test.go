@@ -388,7 +388,7 @@ func TestTrustWindows(t *testing.T) {
 			if test.says != "" {
 				t.Errorf("%s: accepted", test.what)
 			}
-		case test.says == "" || !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "nothing was sent"):
+		case test.says == "" || !errors.Is(err, fs.ErrPermission) || !errors.As(err, new(*TrustError)) || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "nothing was sent"):
 			t.Errorf("%s: %v", test.what, err)
 		}
 		l.Close()

@@ -36,26 +36,47 @@ type Trust struct {
 	Check func(*Peer) error
 }
 
-// refuse makes the error for a server that is not trusted. It says who the
-// server is as far as that can be known, and what would accept it.
-func refuse(p *Peer, why, remedy string) error {
-	var who strings.Builder
-	if p.User.ID != "" {
-		fmt.Fprintf(&who, "owner %s", p.User)
-		if p.User.Name != "" {
-			fmt.Fprintf(&who, " (%s)", p.User.ID)
-		}
+// A TrustError is the error of Dial for a server that Trust refuses. Nothing was
+// sent to that server. It matches fs.ErrPermission and, if Check refused the
+// server, Check's error.
+type TrustError struct {
+	Server *Peer  // who the server is, as far as that is known
+	Reason string // why it is refused
+	Field  string // the field of Trust that refused it (PID, Executable, Check), or that would accept it (Users, Anyone)
+
+	cause error // from Check
+}
+
+func (e *TrustError) Error() string {
+	p := e.Server
+	var who []string
+	if p.User.Name != "" {
+		who = append(who, fmt.Sprintf("owner %s (%s)", p.User, p.User.ID))
+	} else if p.User.ID != "" {
+		who = append(who, fmt.Sprintf("owner %s", p.User))
 	}
 	if p.PID != 0 {
-		fmt.Fprintf(&who, ", process %d", p.PID)
+		who = append(who, fmt.Sprintf("process %d", p.PID))
 	}
 	if p.Executable != "" {
-		fmt.Fprintf(&who, ", %s", p.Executable)
+		who = append(who, p.Executable)
 	}
-	return &problem{
-		text:   fmt.Sprintf("the server is not trusted: %s [%s]; nothing was sent to it; %s", why, strings.TrimPrefix(who.String(), ", "), remedy),
-		causes: []error{fs.ErrPermission},
+	remedy := "see Trust." + e.Field
+	switch e.Field {
+	case "Users":
+		remedy = fmt.Sprintf("to accept it, name it in Trust.Users (%s)", p.User.ID)
+	case "Anyone":
+		remedy = "to accept it all the same, set Trust.Anyone"
 	}
+	return fmt.Sprintf("the server is not trusted: %s [%s]; nothing was sent to it; %s", e.Reason, strings.Join(who, ", "), remedy)
+}
+
+// Unwrap returns fs.ErrPermission and the error of Check, if any.
+func (e *TrustError) Unwrap() []error {
+	if e.cause != nil {
+		return []error{fs.ErrPermission, e.cause}
+	}
+	return []error{fs.ErrPermission}
 }
 
 // process holds the server against the demands on its process and the caller's
@@ -63,14 +84,12 @@ func refuse(p *Peer, why, remedy string) error {
 func (t *Trust) process(p *Peer) error {
 	switch {
 	case t.PID != 0 && p.PID != t.PID:
-		return refuse(p, fmt.Sprintf("its process is not %d", t.PID), "check Trust.PID")
+		return &TrustError{Server: p, Reason: fmt.Sprintf("its process is not %d", t.PID), Field: "PID"}
 	case t.Executable != "" && !sameFile(p.Executable, t.Executable):
-		return refuse(p, "its program is not "+t.Executable, "check Trust.Executable")
+		return &TrustError{Server: p, Reason: "its program is not " + t.Executable, Field: "Executable"}
 	case t.Check != nil:
 		if err := t.Check(p); err != nil {
-			r := refuse(p, err.Error(), "see Trust.Check").(*problem)
-			r.causes = append(r.causes, err)
-			return r
+			return &TrustError{Server: p, Reason: err.Error(), Field: "Check", cause: err}
 		}
 	}
 	return nil

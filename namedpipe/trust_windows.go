@@ -31,7 +31,7 @@ func (t *Trust) verifyPipe(pipe windows.Handle) error {
 	if !t.Anyone {
 		switch {
 		case owner == nil:
-			return refuse(p, "the pipe has no owner", "to accept it all the same, set Trust.Anyone")
+			return &TrustError{Server: p, Reason: "the pipe has no owner", Field: "Anyone"}
 		case isSystem(owner):
 			// Only a process that is elevated, or the system's, can make a pipe
 			// that these own, so it needs no label.
@@ -112,8 +112,7 @@ func (t *Trust) named(p *Peer, owner *windows.SID) error {
 			}
 		}
 	}
-	return refuse(p, "the pipe's owner is neither this user, nor the system, nor Administrators",
-		fmt.Sprintf("to accept it, name it in Trust.Users (%q)", p.User))
+	return &TrustError{Server: p, Reason: "the pipe's owner is neither this user, nor the system, nor Administrators", Field: "Users"}
 }
 
 func isSystem(owner *windows.SID) bool {
@@ -146,8 +145,8 @@ func checkLabel(pipe windows.Handle, p *Peer) error {
 		theirs = rid
 	}
 	if theirs < own {
-		return refuse(p, fmt.Sprintf("the pipe's integrity is %s and this process's is %s", integrityName(theirs), integrityName(own)),
-			"run both at the same integrity, or set Trust.Anyone")
+		return &TrustError{Server: p, Field: "Anyone",
+			Reason: fmt.Sprintf("the pipe's integrity is %s and this process's is %s: run both at the same integrity", integrityName(theirs), integrityName(own))}
 	}
 	return nil
 }
