@@ -10,8 +10,10 @@ import (
 	"google.golang.org/grpc/backoff"
 	_ "google.golang.org/grpc/encoding/gzip" // both ends can take and send gzip without more ado
 	_ "google.golang.org/grpc/health"        // the client side of health checking, asked for in a service config
+	"google.golang.org/grpc/resolver"
 
 	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/target"
 )
 
 const (
@@ -42,12 +44,13 @@ const (
 //	npipe:MyPipe             or npipe:///MyPipe
 //	\\.\pipe\MyPipe          or //./pipe/MyPipe, and either after npipe: or npipe://
 //	http://pipe:/MyPipe      as in Kestrel; https: demands TLS credentials
-//	npipe:/run/me/my.sock    or npipe:////run/me/my.sock, a Unix socket, not on Windows
+//	/run/me/my.sock          or npipe:/run/me/my.sock, a Unix socket, not on Windows
 //	npipe:a,b                several pipes
 //	npipe:worker-*           every pipe whose name fits, followed as servers come and go
 //
 // The names mean what namedpipe.ResolveAddr says and are never decoded: %20 is
-// three characters. After npipe:// comma and asterisk are part of the name. Over
+// three characters. After a slash or npipe:// comma and asterisk are
+// part of the name. Over
 // several pipes grpc's load balancing works as over several addresses: the
 // first that answers (pick_first, the default) or all in turn (round_robin, by
 // a service config).
@@ -68,71 +71,72 @@ const (
 // between messages, for calls that carry protobuf; interceptors that say so when
 // a call's deadline passed because the server takes no more calls on the
 // connection. [WithConnections] opens more.
-func NewClient(target string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
-	t, err := parseTarget(target)
+func NewClient(to string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+	t, err := target.Parse(to)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("grpcpipe: %w", err)
 	}
-	switch t.kind {
-	case toGRPC:
-		return grpc.NewClient(target, opts...)
-	case unknownScheme:
-		return newForeign(target, opts)
+	switch {
+	case t.Kind == target.Pipes:
+		return newPipeClient(t, pipelist.System, opts)
+	case t.Kind == target.HostPort || resolver.Get(t.Scheme) != nil:
+		return grpc.NewClient(to, opts...)
 	}
-	return newPipeClient(t, pipelist.System, opts)
+	return newForeign(t, opts)
 }
 
 // newForeign serves callers who brought a resolver for the target's scheme in
 // grpc.WithResolvers. Options can't be looked into, but the channel tells which
 // scheme it has settled for.
-func newForeign(target string, opts []grpc.DialOption) (*grpc.ClientConn, error) {
-	scheme, _, _ := strings.Cut(target, ":")
-	if cc, err := grpc.NewClient(target, opts...); err == nil {
-		if strings.HasPrefix(cc.CanonicalTarget(), strings.ToLower(scheme)+":") {
+func newForeign(t target.Target, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	if cc, err := grpc.NewClient(t.Text, opts...); err == nil {
+		if strings.HasPrefix(cc.CanonicalTarget(), t.Scheme+":") {
 			return cc, nil
 		}
 		cc.Close()
 	}
-	return nil, badTarget(target, fmt.Sprintf("no resolver for the scheme %q is registered", scheme),
-		"write npipe:NAME for a pipe, or host:port or dns:///host:port for the network")
+	return nil, fmt.Errorf("grpcpipe: %w", &target.Error{
+		Text: t.Text, What: fmt.Sprintf("no resolver for the scheme %q is registered", t.Scheme),
+		Remedy: "write npipe:NAME for a pipe, or host:port or dns:///host:port for the network",
+	})
 }
 
 // newPipeClient makes the channel to the pipes that t names.
-func newPipeClient(t target, list pipelist.Lister, opts []grpc.DialOption) (*grpc.ClientConn, error) {
-	var err error
-	if t.connections, err = wantedConnections(opts); err != nil {
+func newPipeClient(t target.Target, list pipelist.Lister, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	conns, err := wantedConnections(opts)
+	if err != nil {
 		return nil, err
 	}
-	ours := append(pipeOptions(t, list), codecOptions()...)
+	ours := append(pipeOptions(newBuilder(t, conns, list)), codecOptions()...)
 	// Ours are the innermost interceptors: they see a call as it is sent. There
 	// is one of each kind because each costs every call an allocation.
 	theirs := append(opts[:len(opts):len(opts)],
 		grpc.WithChainUnaryInterceptor(lastUnary), grpc.WithChainStreamInterceptor(lastStream))
 	bare := append(ours[:len(ours):len(ours)], theirs...)
 	full := append(append(ours[:len(ours):len(ours)], grpc.WithTransportCredentials(NewCredentials(nil))), theirs...)
-	if !t.tls {
-		cc, err := grpc.NewClient(t.url, full...)
+	if !t.TLS {
+		cc, err := grpc.NewClient(t.URL, full...)
 		if err != nil {
 			// A bundle of credentials doesn't replace our default ones: grpc
 			// refuses to have both.
-			if cc, err := grpc.NewClient(t.url, bare...); err == nil {
+			if cc, err := grpc.NewClient(t.URL, bare...); err == nil {
 				return cc, nil
 			}
-			return nil, fmt.Errorf("grpcpipe: target %q: %w", t.text, err)
+			return nil, fmt.Errorf("grpcpipe: target %q: %w", t.Text, err)
 		}
 		return cc, nil
 	}
-	cc, err := grpc.NewClient(t.url, bare...)
+	cc, err := grpc.NewClient(t.URL, bare...)
 	if err == nil {
 		return cc, nil
 	}
-	if cc, err2 := grpc.NewClient(t.url, full...); err2 == nil {
+	if cc, err2 := grpc.NewClient(t.URL, full...); err2 == nil {
 		// So credentials were all that was missing.
 		cc.Close()
 		return nil, fmt.Errorf("grpcpipe: target %q: https needs TLS credentials and none were given: add "+
-			"grpc.WithTransportCredentials(credentials.NewTLS(...)), or write http://pipe:/NAME or npipe:NAME if the server has no TLS", t.text)
+			"grpc.WithTransportCredentials(credentials.NewTLS(...)), or write http://pipe:/NAME or npipe:NAME if the server has no TLS", t.Text)
 	}
-	return nil, fmt.Errorf("grpcpipe: target %q: %w", t.text, err)
+	return nil, fmt.Errorf("grpcpipe: target %q: %w", t.Text, err)
 }
 
 // readBuffer is the size of a connection's read buffer. On Windows an idle
@@ -145,8 +149,7 @@ func readBuffer() int {
 }
 
 // pipeOptions are the options of every channel over pipes, but for credentials.
-func pipeOptions(t target, list pipelist.Lister) []grpc.DialOption {
-	b := newBuilder(t, list)
+func pipeOptions(b *builder) []grpc.DialOption {
 	opts := []grpc.DialOption{
 		grpc.WithResolvers(b),
 		grpc.WithContextDialer(b.dial),
@@ -165,7 +168,7 @@ func pipeOptions(t target, list pipelist.Lister) []grpc.DialOption {
 		grpc.WithReadBufferSize(readBuffer()),
 		grpc.WithWriteBufferSize(ioBuffer),
 	}
-	if t.connections > 0 {
+	if b.conns > 0 {
 		opts = append(opts, grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"`+LeastBusy+`":{}}]}`))
 	}
 	return opts

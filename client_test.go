@@ -76,13 +76,15 @@ func TestNamesAreNeverDecoded(t *testing.T) {
 func TestUnixPath(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		_, err := grpcpipe.NewClient("npipe:/run/me/x.sock")
-		wantText(t, err, "Unix socket", "bare name")
+		for _, target := range []string{"/run/me/x.sock", "npipe:/run/me/x.sock"} {
+			_, err := grpcpipe.NewClient(target)
+			wantText(t, err, "Unix socket", "bare name")
+		}
 		return
 	}
 	path := t.TempDir() + "/x.sock"
 	serve(t, path)
-	for _, target := range []string{"npipe:" + path, "npipe:///" + path} {
+	for _, target := range []string{path, "npipe:" + path, "npipe:///" + path} {
 		if reply := mustCall(testContext(t), t, client(t, target)); reply.ServerId != path {
 			t.Errorf("%s reached %q", target, reply.ServerId)
 		}

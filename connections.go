@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/balancer/base"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/resolver"
+
+	"github.com/grpcpipe/grpcpipe/internal/target"
 )
 
 // LeastBusy is the name of the load balancing policy that WithConnections
@@ -76,8 +78,8 @@ type slotKey struct{}
 // fanOut returns one address for each connection to the pipe, which are
 // several only with WithConnections.
 func (r *pipeResolver) fanOut(addr resolver.Address) []resolver.Address {
-	n := r.target.connections
-	if n == 0 || addr.Addr == nowhere {
+	n := r.conns
+	if n == 0 || addr.Addr == target.NoPipe {
 		return []resolver.Address{addr}
 	}
 	for len(r.slots[addr.Addr]) < n {
@@ -96,8 +98,8 @@ func (r *pipeResolver) fanOut(addr resolver.Address) []resolver.Address {
 }
 
 // pathOf is the path in an address made by fanOut.
-func (t *target) pathOf(addr string) string {
-	if t.connections > 0 {
+func (b *builder) pathOf(addr string) string {
+	if b.conns > 0 {
 		addr = addr[:strings.LastIndexByte(addr, '#')]
 	}
 	return addr

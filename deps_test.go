@@ -23,32 +23,49 @@ func goList(t *testing.T, args ...string) []string {
 	return strings.Fields(string(out))
 }
 
+// arrows are the packages of the library with what each may import besides the
+// standard library: packages of this module, and modules. A package imports none
+// that comes before it here.
+var arrows = []struct {
+	pkg  string
+	may  []string // of this module
+	mods []string
+}{
+	{"", []string{"internal/pipelist", "internal/target", "internal/firstbytes", "namedpipe"}, []string{
+		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
+		"golang.org/x/sys", "golang.org/x/net", "golang.org/x/text",
+	}},
+	{"internal/target", []string{"namedpipe"}, nil},
+	{"internal/pipelist", nil, []string{"golang.org/x/sys"}},
+	{"internal/firstbytes", nil, []string{"golang.org/x/net", "golang.org/x/text"}},
+	{"namedpipe", nil, []string{"golang.org/x/sys"}},
+}
+
 func TestDependencies(t *testing.T) {
 	t.Parallel()
-	library := []string{module, module + "/namedpipe", module + "/internal/pipelist", module + "/internal/firstbytes"}
-	allowed := []string{
-		module, "google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
-		"golang.org/x/sys", "golang.org/x/net", "golang.org/x/text",
-	}
-	args := append([]string{"-deps", "-f", "{{with .Module}}{{.Path}}{{end}}"}, library...)
-	for _, path := range goList(t, args...) {
-		if !slices.Contains(allowed, path) {
-			t.Errorf("the library depends on the module %s", path)
+	for i, a := range arrows {
+		path := strings.TrimSuffix(module+"/"+a.pkg, "/")
+		allowed := []string{path}
+		for _, later := range arrows[i+1:] {
+			if slices.Contains(a.may, later.pkg) {
+				allowed = append(allowed, module+"/"+later.pkg)
+			}
 		}
-	}
-	for _, path := range goList(t, append([]string{"-deps"}, library...)...) {
-		if rest, ours := strings.CutPrefix(path, module); ours && !slices.Contains(library, module+rest) {
-			t.Errorf("the library imports %s", path)
+		for _, imported := range goList(t, "-f", `{{join .Imports "\n"}}`, path) {
+			if strings.HasPrefix(imported, module) && !slices.Contains(allowed, imported) {
+				t.Errorf("%s imports %s", path, imported)
+			}
 		}
-	}
-	for _, path := range goList(t, "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", module+"/namedpipe") {
-		if path != module && path != "golang.org/x/sys" {
-			t.Errorf("namedpipe depends on the module %s", path)
+		mods := append(a.mods, module)
+		for _, later := range arrows[i+1:] {
+			if slices.Contains(a.may, later.pkg) {
+				mods = append(mods, later.mods...)
+			}
 		}
-	}
-	for _, path := range goList(t, "-f", `{{join .Imports "\n"}}`, module+"/namedpipe") {
-		if strings.Contains(path, ".") && !strings.HasPrefix(path, "golang.org/x/sys/") {
-			t.Errorf("namedpipe imports %s", path)
+		for _, mod := range goList(t, "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", path) {
+			if !slices.Contains(mods, mod) {
+				t.Errorf("%s depends on the module %s", path, mod)
+			}
 		}
 	}
 }

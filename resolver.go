@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/resolver"
 
 	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/target"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -22,14 +23,15 @@ const listInterval = 250 * time.Millisecond
 // closes the resolver when the channel becomes idle. It also has the channel's
 // dialer.
 type builder struct {
-	target  target
+	target  target.Target
+	conns   int // to each pipe; 0 is one, in grpc's own way
 	list    pipelist.Lister
 	missing *absences
 	none    atomic.Pointer[error] // why there is no pipe for the pattern
 }
 
-func newBuilder(t target, list pipelist.Lister) *builder {
-	return &builder{target: t, list: list, missing: newAbsences()}
+func newBuilder(t target.Target, conns int, list pipelist.Lister) *builder {
+	return &builder{target: t, conns: conns, list: list, missing: newAbsences()}
 }
 
 var _ resolver.AuthorityOverrider = (*builder)(nil)
@@ -39,28 +41,23 @@ var _ resolver.AuthorityOverrider = (*builder)(nil)
 // pipe's path is.
 func (*builder) OverrideAuthority(resolver.Target) string { return "localhost" }
 
-func (*builder) Scheme() string { return scheme }
+func (*builder) Scheme() string { return target.Scheme }
 
 // Build has no use for grpc's idea of the target: the builder has its own.
 func (b *builder) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
 	r := &pipeResolver{
-		builder: b, cc: cc, paths: b.target.paths,
+		builder: b, cc: cc, paths: b.target.Paths,
 		tries: map[string]uint64{},
 		slots: map[string][]*slot{},
 		stop:  make(chan struct{}),
 		done:  make(chan struct{}),
 	}
-	if b.target.pattern == "" {
+	if b.target.Pattern == "" {
 		r.publish()
 	}
 	go r.run()
 	return r, nil
 }
-
-// nowhere is the address that stands for no address at all. Dialling it fails
-// with the reason. An empty list would do for grpc, but then each load balancing
-// policy has words of its own, round_robin's being "no children to pick from".
-const nowhere = scheme + ":"
 
 // dial opens the pipe with the zero dialer.
 func (b *builder) dial(ctx context.Context, path string) (net.Conn, error) {
@@ -69,24 +66,24 @@ func (b *builder) dial(ctx context.Context, path string) (net.Conn, error) {
 
 // dialWith opens the pipe and notes whether it was missing.
 func (b *builder) dialWith(ctx context.Context, path string, d *namedpipe.Dialer) (net.Conn, error) {
-	if path == nowhere {
+	if path == target.NoPipe {
 		if why := b.none.Load(); why != nil {
 			return nil, *why
 		}
 		return nil, b.nothingFits()
 	}
-	path = b.target.pathOf(path)
+	path = b.pathOf(path)
 	done := b.missing.dialing(path)
 	c, err := d.Dial(ctx, path)
 	done(err)
 	if err != nil {
 		return nil, err
 	}
-	return newClientConn(ctx, c, b.target.tls, !d.Server.Anyone), nil
+	return newClientConn(ctx, c, b.target.TLS, !d.Server.Anyone), nil
 }
 
 func (b *builder) nothingFits() error {
-	return fmt.Errorf("no pipe fits npipe:%s: start a server, or check the pattern", b.target.pattern)
+	return fmt.Errorf("no pipe fits npipe:%s: start a server, or check the pattern", b.target.Pattern)
 }
 
 // A pipeResolver tells grpc which pipes there are. For fixed names that is said
@@ -137,7 +134,7 @@ func (r *pipeResolver) run() {
 		case <-r.missing.wake:
 		}
 		now := time.Now()
-		if r.target.pattern != "" && !now.Before(nextList) {
+		if r.target.Pattern != "" && !now.Before(nextList) {
 			r.relist()
 			nextList = now.Add(listInterval)
 		}
@@ -145,7 +142,7 @@ func (r *pipeResolver) run() {
 		if r.retry(back) {
 			r.publish()
 		}
-		if until := time.Until(nextList); r.target.pattern != "" && (wait == 0 || until < wait) {
+		if until := time.Until(nextList); r.target.Pattern != "" && (wait == 0 || until < wait) {
 			wait = max(until, time.Millisecond)
 		}
 		timer.Stop()
@@ -169,7 +166,7 @@ func (r *pipeResolver) retry(back []string) (changed bool) {
 
 // relist looks for the pipes that fit the pattern and tells grpc what changed.
 func (r *pipeResolver) relist() {
-	entries, err := r.list.List(r.target.pattern)
+	entries, err := r.list.List(r.target.Pattern)
 	if err != nil && len(r.paths) > 0 {
 		return // a passing fault, perhaps: what was found goes on
 	}
@@ -179,7 +176,7 @@ func (r *pipeResolver) relist() {
 	}
 	slices.Sort(paths) // so that the same pipes are the same list
 	if err != nil {
-		err = fmt.Errorf("npipe:%s: can't list the pipes: %w", r.target.pattern, err)
+		err = fmt.Errorf("npipe:%s: can't list the pipes: %w", r.target.Pattern, err)
 	} else {
 		err = r.nothingFits()
 	}
@@ -213,7 +210,10 @@ func (r *pipeResolver) publish() {
 		addrs = append(addrs, r.fanOut(addr)...)
 	}
 	if len(addrs) == 0 {
-		addr := resolver.Address{Addr: nowhere}
+		// Dialling this fails with the reason. An empty list would do for grpc, but
+		// then each load balancing policy has words of its own, round_robin's being
+		// "no children to pick from".
+		addr := resolver.Address{Addr: target.NoPipe}
 		addr.Attributes = addr.Attributes.WithValue(builderKey{}, r.builder)
 		addrs = append(addrs, addr)
 	}

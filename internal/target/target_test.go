@@ -1,4 +1,4 @@
-package grpcpipe
+package target
 
 import (
 	"errors"
@@ -14,10 +14,11 @@ import (
 
 var targets = []struct {
 	text    string
-	kind    targetKind
+	kind    Kind
 	names   string // of the pipes, separated by |
 	pattern string
 	tls     bool
+	scheme  string
 	err     string // a part of the error's text
 }{
 	{text: "MyPipe", names: "MyPipe"},
@@ -47,17 +48,17 @@ var targets = []struct {
 	{text: `npipe:\\.\pipe\worker-*`, pattern: "worker-*"},
 	{text: "npipe:*", pattern: "*"},
 
-	{text: "dns:///example.com", kind: toGRPC},
-	{text: "DNS:example.com:5000", kind: toGRPC},
-	{text: "passthrough:///x", kind: toGRPC},
-	{text: "unix:/tmp/x", kind: toGRPC},
-	{text: "127.0.0.1:5000", kind: toGRPC},
-	{text: "[::1]:5000", kind: toGRPC},
-	{text: "localhost:5000", kind: toGRPC},
-	{text: ":5000", kind: toGRPC},
-	{text: "nosuch:///x", kind: unknownScheme},
-	{text: "tcp://127.0.0.1:80", kind: unknownScheme},
-	{text: `C:\x`, kind: unknownScheme},
+	{text: "dns:///example.com", kind: OtherScheme, scheme: "dns"},
+	{text: "DNS:example.com:5000", kind: OtherScheme, scheme: "dns"},
+	{text: "passthrough:///x", kind: OtherScheme, scheme: "passthrough"},
+	{text: "unix:/tmp/x", kind: OtherScheme, scheme: "unix"},
+	{text: "127.0.0.1:5000", kind: HostPort},
+	{text: "[::1]:5000", kind: HostPort},
+	{text: "localhost:5000", kind: HostPort},
+	{text: ":5000", kind: HostPort},
+	{text: "nosuch:///x", kind: OtherScheme, scheme: "nosuch"},
+	{text: "tcp://127.0.0.1:80", kind: OtherScheme, scheme: "tcp"},
+	{text: `C:\x`, kind: OtherScheme, scheme: "c"},
 
 	{text: "", err: "write npipe:NAME"},
 	{text: "npipe:", err: "write npipe:NAME"},
@@ -78,7 +79,6 @@ var targets = []struct {
 	{text: "a,b", err: "write npipe:a,b"},
 	{text: "worker-*", err: "write npipe:worker-*"},
 	{text: "a/b", err: "write npipe:NAME"},
-	{text: "/run/me/x.sock", err: "write npipe:/run/me/x.sock"},
 	{text: "http://pipe:/MyPipe:/base", err: "write http://pipe:/MyPipe"},
 	{text: "http://pipe:/", err: "write http://pipe:/NAME"},
 	{text: "http://pipe:/MyPipe/", err: "has a slash"},
@@ -88,14 +88,14 @@ var targets = []struct {
 	{text: "npipe:a\x00b", err: "NUL"},
 }
 
-func TestParseTarget(t *testing.T) {
+func TestParse(t *testing.T) {
 	for _, tt := range targets {
-		got, err := parseTarget(tt.text)
+		got, err := Parse(tt.text)
 		if tt.err != "" {
-			if err == nil || !strings.Contains(err.Error(), tt.err) || !strings.Contains(err.Error(), "grpcpipe: bad target") {
+			if err == nil || !strings.Contains(err.Error(), tt.err) || !strings.Contains(err.Error(), "bad target") {
 				t.Errorf("%q: error %v, want one with %q", tt.text, err, tt.err)
-			} else if !errors.Is(err, fs.ErrInvalid) {
-				t.Errorf("%q: error %v is not fs.ErrInvalid", tt.text, err)
+			} else if e := new(Error); !errors.Is(err, fs.ErrInvalid) || !errors.As(err, &e) || e.Text != tt.text {
+				t.Errorf("%q: error %#v is not an *Error with the text that matches fs.ErrInvalid", tt.text, err)
 			}
 			continue
 		}
@@ -113,45 +113,81 @@ func TestParseTarget(t *testing.T) {
 				want = append(want, addr.String())
 			}
 		}
-		if got.kind != tt.kind || !slices.Equal(got.paths, want) || got.pattern != tt.pattern || got.tls != tt.tls {
+		if got.Kind != tt.kind || !slices.Equal(got.Paths, want) || got.Pattern != tt.pattern || got.TLS != tt.tls || got.Scheme != tt.scheme || got.Text != tt.text {
 			t.Errorf("%q: got %+v", tt.text, got)
-		}
-	}
-	onWindows := runtime.GOOS == "windows"
-	for _, text := range []string{"npipe:/run/me/x.sock", "npipe:////run/me/x.sock"} {
-		got, err := parseTarget(text)
-		switch {
-		case onWindows && (err == nil || !strings.Contains(err.Error(), "Unix socket")):
-			t.Errorf("%q: %v", text, err)
-		case !onWindows && (err != nil || got.paths[0] != "/run/me/x.sock"):
-			t.Errorf("%q: %+v %v", text, got, err)
 		}
 	}
 }
 
-// FuzzParseTarget holds that nothing panics, that what grpc sees is ours, and
-// that a name written in any form reaches that name's pipe or is refused.
-func FuzzParseTarget(f *testing.F) {
+func TestSocketPaths(t *testing.T) {
+	for text, path := range map[string]string{
+		"/run/me/x.sock":         "/run/me/x.sock",
+		"/run/me/a,*:5#?":        "/run/me/a,*:5#?",
+		"npipe:/run/me/x.sock":   "/run/me/x.sock",
+		"npipe:////run/me/a,b":   "/run/me/a,b",
+		"npipe:////run/me/x*y:1": "/run/me/x*y:1",
+	} {
+		got, err := Parse(text)
+		if runtime.GOOS == "windows" {
+			if err == nil || !strings.Contains(err.Error(), "Unix socket") {
+				t.Errorf("%q: %+v, %v", text, got, err)
+			}
+			continue
+		}
+		if err != nil || got.Kind != Pipes || !slices.Equal(got.Paths, []string{path}) {
+			t.Errorf("%q: %+v, %v; want the path %s", text, got, err, path)
+		}
+	}
+}
+
+func TestForName(t *testing.T) {
+	for name, want := range map[string]string{
+		"MyPipe":            "MyPipe",
+		`\.\pipe\a,b`:       `\.\pipe\a,b`,
+		"a,b":               "npipe:///a,b",
+		"a*":                "npipe:///a*",
+		"a:5000":            "npipe:///a:5000",
+		"npipe:x":           "npipe:///npipe:x",
+		"http:x":            "npipe:///http:x",
+		"/tmp/x.sock":       "/tmp/x.sock",
+		"/tmp/a,b*.sock:5":  "/tmp/a,b*.sock:5",
+		"no/name, as it is": "no/name, as it is",
+	} {
+		if got := ForName(name); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+// FuzzParse holds that nothing panics, that what grpc sees is ours, and
+// that a name written in any form, ForName's among them, reaches that name's pipe or is refused.
+func FuzzParse(f *testing.F) {
 	for _, s := range []string{"MyPipe", "npipe:a,b", `npipe:\\.\pipe\x`, "npipe://./pipe/x", "http://pipe:/x", "npipe:w-*", "a%zz#?", "dns:///x", ":1", "//", "npipe:////"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if got, err := parseTarget(s); err == nil && got.kind == toPipes {
-			if u, err := url.Parse(got.url); err != nil || u.Scheme != scheme {
-				t.Errorf("%q: grpc gets %q: %v", s, got.url, err)
+		if got, err := Parse(s); err == nil && got.Kind == Pipes {
+			if u, err := url.Parse(got.URL); err != nil || u.Scheme != Scheme {
+				t.Errorf("%q: grpc gets %q: %v", s, got.URL, err)
 			}
-			if (len(got.paths) == 0) == (got.pattern == "") {
+			if (len(got.Paths) == 0) == (got.Pattern == "") {
 				t.Errorf("%q: %+v", s, got)
 			}
 		}
 		addr, err := namedpipe.ResolveAddr(s)
-		if err != nil || isSlash(s[0]) {
+		if err != nil {
+			return
+		}
+		if got, err := Parse(ForName(s)); err != nil || !slices.Equal(got.Paths, []string{addr.String()}) {
+			t.Errorf("%q: the target %q reaches %q, not %q: %v", s, ForName(s), got.Paths, addr, err)
+		}
+		if isSlash(s[0]) {
 			return
 		}
 		for _, prefix := range []string{"npipe:///", "npipe://./pipe/", `npipe:////./pipe/`, `npipe://\\.\pipe\`, `\\.\pipe\`, "//./pipe/"} {
-			got, err := parseTarget(prefix + s)
-			if err == nil && (len(got.paths) != 1 || got.paths[0] != addr.String()) {
-				t.Errorf("%q reaches %q, not %q", prefix+s, got.paths, addr)
+			got, err := Parse(prefix + s)
+			if err == nil && (len(got.Paths) != 1 || got.Paths[0] != addr.String()) {
+				t.Errorf("%q reaches %q, not %q", prefix+s, got.Paths, addr)
 			}
 			if err != nil {
 				t.Errorf("%q: %v", prefix+s, err)
