@@ -31,14 +31,18 @@ var arrows = []struct {
 	may  []string // of this module
 	mods []string
 }{
-	{"", []string{"internal/pipelist", "internal/target", "internal/firstbytes", "namedpipe"}, []string{
-		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
-		"golang.org/x/sys", "golang.org/x/net", "golang.org/x/text",
-	}},
+	{"", []string{"internal/pipelist", "internal/target", "internal/creds", "namedpipe"}, grpcModules},
 	{"internal/target", []string{"namedpipe"}, nil},
+	{"internal/creds", []string{"internal/firstbytes", "namedpipe"}, grpcModules},
 	{"internal/pipelist", nil, []string{"golang.org/x/sys"}},
 	{"internal/firstbytes", nil, []string{"golang.org/x/net", "golang.org/x/text"}},
 	{"namedpipe", nil, []string{"golang.org/x/sys"}},
+}
+
+// grpcModules are grpc and what it needs.
+var grpcModules = []string{
+	"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
+	"golang.org/x/sys", "golang.org/x/net", "golang.org/x/text",
 }
 
 func TestDependencies(t *testing.T) {

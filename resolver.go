@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/resolver"
 
+	"github.com/grpcpipe/grpcpipe/internal/creds"
 	"github.com/grpcpipe/grpcpipe/internal/pipelist"
 	"github.com/grpcpipe/grpcpipe/internal/target"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
@@ -79,7 +80,7 @@ func (b *builder) dialWith(ctx context.Context, path string, d *namedpipe.Dialer
 	if err != nil {
 		return nil, err
 	}
-	return newClientConn(ctx, c, b.target.TLS, !d.Server.Anyone), nil
+	return creds.NewClientConn(ctx, c, b.target.TLS, !d.Server.Anyone), nil
 }
 
 func (b *builder) nothingFits() error {

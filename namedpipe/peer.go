@@ -2,6 +2,7 @@ package namedpipe
 
 import (
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 	"sync"
@@ -60,6 +61,7 @@ type Peer struct {
 	Remote bool
 
 	birth uint64 // tells the process from a later one with its number, by when it was started; 0 if unknown
+	conn  *Conn  // whose peer it is, for Impersonate; nil in Trust.Check
 }
 
 // String describes the peer in one line for logs.
@@ -107,7 +109,9 @@ type identified struct {
 func (c *Conn) Peer() (*Peer, error) {
 	c.who.once.Do(func() {
 		if c.who.err = net.ErrClosed; !c.closed.Load() {
-			c.who.peer, c.who.err = c.identify()
+			if c.who.peer, c.who.err = c.identify(); c.who.err == nil {
+				c.who.peer.conn = c
+			}
 		}
 	})
 	if c.who.err != nil {
@@ -131,4 +135,13 @@ func (c *Conn) Impersonate(f func() error) error {
 		return err
 	}
 	return c.impersonate(f)
+}
+
+// Impersonate is Conn.Impersonate of the connection whose Peer returned p. For
+// any other Peer, such as that of Trust.Check, the error matches fs.ErrInvalid.
+func (p *Peer) Impersonate(f func() error) error {
+	if p.conn == nil {
+		return &problem{text: "no connection goes with this peer, so there is no token to act with", causes: []error{fs.ErrInvalid}}
+	}
+	return p.conn.Impersonate(f)
 }

@@ -1,4 +1,4 @@
-package grpcpipe
+package creds
 
 import (
 	"bytes"
@@ -55,10 +55,10 @@ type clientConn struct {
 	have     int // bytes in first
 }
 
-// newClientConn wraps a connection whose first bytes must come before the
+// NewClientConn wraps a connection whose first bytes must come before the
 // deadline of ctx, the one in which grpc dialled. With tlsOnly it refuses to
 // send anything that isn't TLS.
-func newClientConn(ctx context.Context, pipe *namedpipe.Conn, tlsOnly, checked bool) net.Conn {
+func NewClientConn(ctx context.Context, pipe *namedpipe.Conn, tlsOnly, checked bool) net.Conn {
 	c := &clientConn{Conn: pipe, pipe: pipe, tlsOnly: tlsOnly, checked: checked}
 	c.readyReader.init(pipe)
 	if end, ok := ctx.Deadline(); ok {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package grpcpipe
+package creds
 
 import (
 	"errors"

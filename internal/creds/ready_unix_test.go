@@ -1,6 +1,6 @@
 //go:build unix
 
-package grpcpipe
+package creds
 
 import (
 	"context"
@@ -57,7 +57,7 @@ func ends(t testing.TB) (client, server onReady) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close(); s.Close(); l.Close() })
-	return newClientConn(context.Background(), c, false, true).(onReady), newServerConn(s).(onReady)
+	return NewClientConn(context.Background(), c, false, true).(onReady), newServerConn(s).(onReady)
 }
 
 func TestReadOnReady(t *testing.T) {
