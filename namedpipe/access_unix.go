@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -151,28 +149,4 @@ func list(b *strings.Builder, what string, ids []int) {
 
 func unsupported(what string) error {
 	return &problem{text: what, causes: []error{errors.ErrUnsupported}}
-}
-
-// userID finds a user by name or number.
-func userID(name string) (int, error) {
-	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
-		return int(id), nil
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return 0, explainAs(fs.ErrInvalid, err, fmt.Sprintf("there is no user %q", name), "write a user's name or number")
-	}
-	return strconv.Atoi(u.Uid)
-}
-
-// groupID finds a group by name or number.
-func groupID(name string) (int, error) {
-	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
-		return int(id), nil
-	}
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return 0, explainAs(fs.ErrInvalid, err, fmt.Sprintf("there is no group %q", name), "write a group's name or number")
-	}
-	return strconv.Atoi(g.Gid)
 }

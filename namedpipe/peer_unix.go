@@ -6,10 +6,8 @@ import (
 	"errors"
 	"net"
 	"os"
-	"os/user"
 	"slices"
 	"strconv"
-	"sync"
 )
 
 func (c *Conn) identify() (*Peer, error) {
@@ -100,41 +98,6 @@ func (t *Trust) owner(cred *credentials) (accepted bool, _ error) {
 		}
 	}
 	return false, nil
-}
-
-func lookupUser(name string) (Account, error) {
-	uid, err := userID(name)
-	if err != nil {
-		return Account{}, err
-	}
-	return userOf(uid), nil
-}
-
-func lookupGroup(name string) (Account, error) {
-	gid, err := groupID(name)
-	if err != nil {
-		return Account{}, err
-	}
-	a := Account{ID: strconv.Itoa(gid)}
-	if g, err := user.LookupGroupId(a.ID); err == nil {
-		a.Name = g.Name
-	}
-	return a, nil
-}
-
-// names remembers what users are called: looking can mean to read files or to
-// ask a directory service.
-var names sync.Map // uid -> name
-
-func userOf(uid int) Account {
-	a := Account{ID: strconv.Itoa(uid)}
-	if name, ok := names.Load(uid); ok {
-		a.Name = name.(string)
-	} else if u, err := user.LookupId(a.ID); err == nil {
-		a.Name = u.Username
-		names.Store(uid, a.Name)
-	}
-	return a
 }
 
 func sameFile(a, b string) bool {
