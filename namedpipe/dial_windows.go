@@ -10,11 +10,16 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// qosLevels are CreateFile's security flags for each level. With static
+// tracking the system takes the client's token when the pipe is opened, which is
+// before Trust has looked at the server. With dynamic tracking there is no token
+// to act with until the client's first write, so the levels that let the server
+// act as the client use that.
 var qosLevels = map[ImpersonationLevel]uint32{
 	Identification: windows.SECURITY_IDENTIFICATION,
 	Anonymous:      windows.SECURITY_ANONYMOUS,
-	Impersonation:  windows.SECURITY_IMPERSONATION,
-	Delegation:     windows.SECURITY_DELEGATION,
+	Impersonation:  windows.SECURITY_IMPERSONATION | windows.SECURITY_CONTEXT_TRACKING,
+	Delegation:     windows.SECURITY_DELEGATION | windows.SECURITY_CONTEXT_TRACKING,
 }
 
 // open makes one attempt. CreateFile of a pipe doesn't wait, so the context is

@@ -62,26 +62,46 @@ func (t *clientToken) close() {
 // openClientToken takes the token of the pipe's client by acting as it for a
 // moment.
 func openClientToken(pipe windows.Handle) (token windows.Token, err error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if ok, _, err := procImpersonateNamedPipeClient.Call(uintptr(pipe)); ok == 0 {
-		return 0, os.NewSyscallError("ImpersonateNamedPipeClient", err)
-	}
-	defer revert()
-	err = windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY|windows.TOKEN_DUPLICATE|windows.TOKEN_IMPERSONATE, true, &token)
-	if err == windows.ERROR_ACCESS_DENIED {
-		// To know the client is worth having without the right to act as it.
-		err = windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY, true, &token)
-	}
+	err = onThread(func() error {
+		if ok, _, err := procImpersonateNamedPipeClient.Call(uintptr(pipe)); ok == 0 {
+			return os.NewSyscallError("ImpersonateNamedPipeClient", err)
+		}
+		err := windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY|windows.TOKEN_DUPLICATE|windows.TOKEN_IMPERSONATE, true, &token)
+		if err == windows.ERROR_ACCESS_DENIED {
+			// To know the client is worth having without the right to act as it.
+			err = windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY, true, &token)
+		}
+		return err
+	})
 	return token, err
 }
 
-// revert makes the thread the process's own again. A thread that stays somebody
-// else would go on to serve other goroutines, so the process ends if it fails.
-func revert() {
-	if err := windows.RevertToSelf(); err != nil {
+// onThread runs f, which may change the thread's token, on a locked thread that
+// has its own token back when onThread returns. The thread may already act as
+// the client of another connection, and must go on as that.
+func onThread(f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before windows.Token
+	err := windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_IMPERSONATE, true, &before)
+	if err != nil && err != windows.ERROR_NO_TOKEN {
+		return os.NewSyscallError("OpenThreadToken", err)
+	}
+	defer restore(before)
+	return f()
+}
+
+// restore gives the thread back the token it had, 0 for none, and closes it. A
+// thread that stays somebody else would go on to serve other goroutines, so the
+// process ends if it fails.
+func restore(before windows.Token) {
+	// SetThreadToken, not RevertToSelf: it takes 0 for none.
+	if err := windows.SetThreadToken(nil, before); err != nil {
 		fmt.Fprintf(os.Stderr, "namedpipe: can't stop acting as a client, so this process ends: %v\n", err)
 		os.Exit(2)
+	}
+	if before != 0 {
+		before.Close()
 	}
 }
 
@@ -115,26 +135,25 @@ func tooLow(level ImpersonationLevel) error {
 // asClient runs f with the thread's token set. The level is read back: without
 // SeImpersonatePrivilege Windows sets the token of another user at a lower
 // level without an error.
-func (c *Conn) asClient(token windows.Token, f func() error) (err error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := windows.SetThreadToken(nil, token); err != nil {
-		return opError("impersonate", c.addr, os.NewSyscallError("SetThreadToken", err))
-	}
-	defer revert()
-	var now windows.Token
-	if err := windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY, true, &now); err != nil {
-		return opError("impersonate", c.addr, os.NewSyscallError("OpenThreadToken", err))
-	}
-	level, err := tokenInfo32(now, windows.TokenImpersonationLevel)
-	now.Close()
-	if err != nil {
-		return opError("impersonate", c.addr, err)
-	}
-	if level < windows.SecurityImpersonation {
-		return opError("impersonate", c.addr, explainAs(fs.ErrPermission, syscall.Errno(windows.ERROR_PRIVILEGE_NOT_HELD),
-			"Windows has lowered the level, since this process lacks SeImpersonatePrivilege",
-			"run it as a service or an administrator, or grant its account \"Impersonate a client after authentication\""))
-	}
-	return f()
+func (c *Conn) asClient(token windows.Token, f func() error) error {
+	return onThread(func() error {
+		if err := windows.SetThreadToken(nil, token); err != nil {
+			return opError("impersonate", c.addr, os.NewSyscallError("SetThreadToken", err))
+		}
+		var now windows.Token
+		if err := windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY, true, &now); err != nil {
+			return opError("impersonate", c.addr, os.NewSyscallError("OpenThreadToken", err))
+		}
+		level, err := tokenInfo32(now, windows.TokenImpersonationLevel)
+		now.Close()
+		if err != nil {
+			return opError("impersonate", c.addr, err)
+		}
+		if level < windows.SecurityImpersonation {
+			return opError("impersonate", c.addr, explainAs(fs.ErrPermission, syscall.Errno(windows.ERROR_PRIVILEGE_NOT_HELD),
+				"Windows has lowered the level, since this process lacks SeImpersonatePrivilege",
+				"run it as a service or an administrator, or grant its account \"Impersonate a client after authentication\""))
+		}
+		return f()
+	})
 }

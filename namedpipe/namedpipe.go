@@ -110,9 +110,13 @@ const (
 	Identification ImpersonationLevel = iota
 	// Anonymous hides the client's user from the server.
 	Anonymous
-	// Impersonation lets the server act as the client on this machine.
+	// Impersonation lets the server act as the client on this machine, from the
+	// client's first write on, that is, once the server has passed
+	// Dialer.Server. The token is that of the thread which writes: what dials
+	// inside [Conn.Impersonate] and writes outside it writes as the process.
 	Impersonation
-	// Delegation lets the server act as the client on other machines as well.
+	// Delegation lets the server act as the client on other machines as well,
+	// otherwise like Impersonation.
 	Delegation
 )
 

@@ -87,7 +87,7 @@ func dialAs(t *testing.T, token windows.Token, access Access, want bool) {
 		t.Fatal(err)
 	}
 	c, err := (&Dialer{Server: Trust{Anyone: true}}).Dial(context.Background(), l.Addr().String())
-	revert()
+	restore(0)
 	if err == nil {
 		c.Close()
 	}

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// verify checks the server behind a fresh connection. Nothing has been sent on
-// it: that it exists is all that the server can know.
+// verify checks the server behind a fresh connection, on which nothing has been
+// sent. At the level Identification the server may already see who the client
+// is; it can't act as the client before the first write (see qosLevels).
 func (t *Trust) verify(c conn, _ string) error {
 	if t.Anyone && !t.wantsProcess() {
 		return nil
