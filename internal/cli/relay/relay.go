@@ -39,7 +39,6 @@ type Relay struct {
 	mu     sync.Mutex
 	open   map[net.Conn]bool
 	closed bool
-	failed error // of the only connection
 }
 
 // Totals are what a Relay has carried.
@@ -67,7 +66,7 @@ func (r *Relay) Run(ctx context.Context) (Totals, error) {
 	var wg sync.WaitGroup
 	var there, back atomic.Int64
 	var missed atomic.Int32
-	var err error
+	var failed, err error
 	for n := 1; ; n++ {
 		var c net.Conn
 		c, err = r.Listener.Accept()
@@ -93,6 +92,9 @@ func (r *Relay) Run(ctx context.Context) (Totals, error) {
 			back.Add(b)
 			if err != nil {
 				missed.Add(1)
+				if r.Once {
+					failed = err // by the only connection
+				}
 			}
 		})
 		if r.Once {
@@ -102,7 +104,7 @@ func (r *Relay) Run(ctx context.Context) (Totals, error) {
 	t.CutAtShutdown = r.wait(ctx, &wg)
 	t.There, t.Back, t.NotConnected = there.Load(), back.Load(), int(missed.Load())
 	if r.Once {
-		return t, r.failed
+		return t, failed
 	}
 	if ctx.Err() != nil {
 		return t, nil
@@ -166,7 +168,6 @@ func (r *Relay) serve(ctx context.Context, n int, from net.Conn) (there, back in
 	to, err := r.Dial(ctx)
 	if err != nil {
 		r.Log(n, err.Error())
-		r.failed = err // read after the end, with Once only
 		return 0, 0, err
 	}
 	r.keep(to)
