@@ -93,7 +93,7 @@ func (f *benchFlags) check() error {
 		return usage("--concurrency %d: write a number from 1 to %d", f.concurrency, maxWorkers)
 	case f.connections < 1 || f.connections > 1000:
 		return usage("--connections %d: write a number from 1 to 1000", f.connections)
-	case f.rate < 0 || f.rate > 1e6:
+	case !(f.rate >= 0 && f.rate <= 1e6): // NaN is neither
 		return usage("--rate %v: write calls a second, up to 1000000", f.rate)
 	case f.warmup < 0 || f.deadline < 0 || f.count < 0:
 		return usage("--warmup, --deadline and --count can't be less than zero")

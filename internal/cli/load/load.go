@@ -125,8 +125,12 @@ func (r *run) loop(ctx context.Context, i int, w *worker) {
 		if r.cfg.Rate > 0 {
 			// The call is due at its own time, however late its worker comes:
 			// what it has waited for that is part of its latency.
-			due := r.began.Add(time.Duration(float64(r.next.Add(1)-1) / r.cfg.Rate * float64(time.Second)))
-			if due.After(r.end) || !sleepUntil(ctx, timer, due) {
+			after := float64(r.next.Add(1)-1) / r.cfg.Rate
+			if after > r.end.Sub(r.began).Seconds() {
+				return // it may be too much for a time.Duration
+			}
+			due := r.began.Add(time.Duration(after * float64(time.Second)))
+			if !sleepUntil(ctx, timer, due) {
 				return
 			}
 			start = due

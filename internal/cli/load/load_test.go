@@ -36,6 +36,18 @@ func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
 	}
 }
 
+// At a rate so low that the second call is due later than a time.Duration can
+// say, there is one call.
+func TestRateNextToNothing(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r := Run(ctx, Config{Workers: 2, Rate: 1e-13, Duration: 50 * time.Millisecond, Call: func(int) error { return nil }})
+	if r.Interrupted || r.Calls != 1 {
+		t.Errorf("%d calls, interrupted %v", r.Calls, r.Interrupted)
+	}
+}
+
 func TestRun(t *testing.T) {
 	var calls atomic.Int64
 	r := Run(t.Context(), Config{
