@@ -100,7 +100,7 @@ func TestServerInClient(t *testing.T) {
 func TestTLSOnTop(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
-	serverTLS, clientTLS := tlsPair(t)
+	serverTLS, clientTLS := tlsPair(t, "localhost")
 	infos := make(chan credentials.AuthInfo, 1)
 	serveWith(t, name, &service{unary: func(ctx context.Context, r *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
 		p, _ := peer.FromContext(ctx)

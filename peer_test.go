@@ -29,15 +29,16 @@ import (
 // quickly makes a silent server be given up on after half a second.
 var quickly = grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 500 * time.Millisecond})
 
-// tlsPair returns credentials for a server named localhost and for its client.
-func tlsPair(t testing.TB) (server, client credentials.TransportCredentials) {
+// tlsPair returns credentials for a server whose certificate is for the name, and
+// for a client that trusts the certificate.
+func tlsPair(t testing.TB, name string) (server, client credentials.TransportCredentials) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -57,7 +58,7 @@ func tlsPair(t testing.TB) (server, client credentials.TransportCredentials) {
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
-	server, creds := tlsPair(t)
+	server, creds := tlsPair(t, "localhost")
 	serve(t, name, grpc.Creds(server))
 	for _, target := range []string{"https://pipe:/" + name, "npipe:" + name, name} {
 		cc := client(t, target, grpc.WithTransportCredentials(creds))
@@ -67,11 +68,46 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// The name localhost stands for the server of a pipe, and for nobody else: under
+// TLS a host must show a certificate of its own.
+func TestTLSVerifiesTheHost(t *testing.T) {
+	t.Parallel()
+	const host = "vm.example"
+	for _, cert := range []string{"localhost", host} {
+		server, creds := tlsPair(t, cert)
+		name := pipeName(t)
+		s := serve(t, name, grpc.Creds(server))
+		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go s.Serve(lis)
+		dial := grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", lis.Addr().String())
+		})
+		for target, opts := range map[string][]grpc.DialOption{
+			"https://pipe:/" + name:              nil,
+			"passthrough:///" + host + ":7437":   {dial},
+			"passthrough:///" + "localhost:7437": {dial},
+		} {
+			t.Run(cert+" at "+target, func(t *testing.T) {
+				cc := client(t, target, append(opts, grpc.WithTransportCredentials(creds))...)
+				_, err := call(testContext(t), cc)
+				if fits := strings.Contains(target, host) == (cert == host); !fits {
+					wantText(t, err, "certificate is valid for "+cert)
+				} else if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
 // The faults of a peer must be told to whoever made the call, whether the call
 // waits for a server or not.
 func TestStrangePeers(t *testing.T) {
 	t.Parallel()
-	serverTLS, clientTLS := tlsPair(t)
+	serverTLS, clientTLS := tlsPair(t, "localhost")
 	withTLS := grpc.WithTransportCredentials(clientTLS)
 	send := func(s string) func(net.Conn) {
 		return func(c net.Conn) {

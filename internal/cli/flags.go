@@ -33,14 +33,14 @@ func (f *connFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.DurationVar(&f.connectTimeout, "connect-timeout", 10*time.Second, "the most time to connect: from opening the pipe to the server's HTTP/2 settings")
 	flags.StringArrayVar(&f.server, "server", nil, "which server to trust besides this user's own and the system's: any, user=NAME, group=NAME; or the only one: pid=N, exe=PATH (repeatable)")
-	flags.StringVar(&f.authority, "authority", "", "the :authority to send (default localhost, which .NET sends)")
+	flags.StringVar(&f.authority, "authority", "", "the :authority to send (default the host; for a pipe localhost, which .NET sends)")
 	flags.StringVar(&f.maxMessage, "max-message", "16MiB", "the largest message to accept")
 	flags.BoolVar(&f.tls, "tls", false, "speak TLS; each of the following flags and an https: target turn it on too")
 	flags.StringVar(&f.caCert, "cacert", "", "file with the certificates to trust (default those of the system)")
 	flags.StringVar(&f.cert, "cert", "", "file with the client's certificate")
 	flags.StringVar(&f.key, "key", "", "file with the client's private key")
 	flags.BoolVar(&f.insecure, "insecure", false, "don't check the server's certificate")
-	flags.StringVar(&f.serverName, "servername", "", "the name to check the server's certificate for (default localhost)")
+	flags.StringVar(&f.serverName, "servername", "", "the name to check the server's certificate for (default the host; for a pipe localhost)")
 	words := cobra.FixedCompletions([]string{"any", "user=", "group=", "pid=", "exe="}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
 	cmd.RegisterFlagCompletionFunc("server", words)
 	cmd.MarkFlagFilename("cacert")
@@ -93,9 +93,6 @@ func (f *connFlags) wantsTLS(target string) bool {
 // tlsCredentials makes the credentials that the flags ask for.
 func (f *connFlags) tlsCredentials() (credentials.TransportCredentials, error) {
 	cfg := &tls.Config{ServerName: f.serverName, InsecureSkipVerify: f.insecure} //nolint:gosec // --insecure asks for it
-	if cfg.ServerName == "" {
-		cfg.ServerName = "localhost"
-	}
 	if f.caCert != "" {
 		pem, err := os.ReadFile(f.caCert)
 		if err != nil {
