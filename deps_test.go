@@ -34,7 +34,7 @@ var arrows = []struct {
 	{"", []string{"internal/pipelist", "internal/target", "internal/creds", "namedpipe"}, grpcModules},
 	{"internal/target", []string{"namedpipe"}, nil},
 	{"internal/creds", []string{"internal/firstbytes", "namedpipe"}, grpcModules},
-	{"internal/pipelist", nil, []string{"golang.org/x/sys"}},
+	{"internal/pipelist", []string{"namedpipe"}, []string{"golang.org/x/sys"}},
 	{"internal/firstbytes", nil, []string{"golang.org/x/net", "golang.org/x/text"}},
 	{"namedpipe", nil, []string{"golang.org/x/sys"}},
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
-)
 
-// dotnetPrefix is what .NET puts before a pipe's name; see package namedpipe.
-const dotnetPrefix = "CoreFxPipe_"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
 
 // settled is the age from which a folder's time of change can be trusted to tell
 // a later change: file systems count it in steps, of 10 ms on most and of 2 s on
@@ -48,7 +48,13 @@ func (s *system) List(pattern string) ([]Entry, error) {
 
 // all returns every pipe. The caller must not change the result.
 func (s *system) all() ([]Entry, error) {
-	dir := tempDir()
+	// The folder and the beginning of the files' names are those of any name.
+	const name = "x"
+	any, err := namedpipe.ResolveAddr(name)
+	if err != nil {
+		return nil, err
+	}
+	dir, prefix := filepath.Split(strings.TrimSuffix(any.String(), name))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	info, err := os.Stat(dir)
@@ -60,7 +66,7 @@ func (s *system) all() ([]Entry, error) {
 	}
 	s.n++
 	start := time.Now()
-	entries, err := read(dir)
+	entries, err := read(dir, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +84,8 @@ func (s *system) reads() int {
 	return s.n
 }
 
-// read returns the pipes in a folder.
-func read(dir string) ([]Entry, error) {
+// read returns the pipes in a folder: the sockets whose names begin with prefix.
+func read(dir, prefix string) ([]Entry, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("can't read the folder of pipes: %w", err)
@@ -91,19 +97,11 @@ func read(dir string) ([]Entry, error) {
 	}
 	var entries []Entry
 	for _, file := range files {
-		name, ok := strings.CutPrefix(file.Name(), dotnetPrefix)
+		name, ok := strings.CutPrefix(file.Name(), prefix)
 		if !ok || name == "" || file.Type()&fs.ModeType != fs.ModeSocket {
 			continue
 		}
-		entries = append(entries, Entry{Name: name, Path: strings.TrimSuffix(dir, "/") + "/" + file.Name()})
+		entries = append(entries, Entry{Name: name, Path: dir + file.Name()})
 	}
 	return entries, nil
-}
-
-// tempDir is .NET's Path.GetTempPath, as in package namedpipe.
-func tempDir() string {
-	if dir := os.Getenv("TMPDIR"); dir != "" {
-		return dir
-	}
-	return "/tmp"
 }
