@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
+
+	"github.com/grpcpipe/grpcpipe/internal/bufpool"
 )
 
 // ProtobufOnly returns an option for a server whose methods take and return
@@ -47,7 +49,7 @@ func stockProto() bool {
 // codecOptions make a channel use pipeCodec, unless the caller's own options or
 // a call's choose another codec.
 func codecOptions() []grpc.DialOption {
-	opts := []grpc.DialOption{experimental.WithBufferPool(pipeBuffers)}
+	opts := []grpc.DialOption{experimental.WithBufferPool(bufpool.Shared)}
 	if stockProto() {
 		opts = append(opts, grpc.WithDefaultCallOptions(grpc.ForceCodecV2(pipeCodec{})))
 	}
@@ -109,14 +111,14 @@ func (pipeCodec) Marshal(v any) (mem.BufferSlice, error) {
 		}
 		return mem.BufferSlice{mem.SliceBuffer(b)}, nil
 	}
-	buf := pipeBuffers.Get(size)
+	buf := bufpool.Shared.Get(size)
 	b, err := opts.MarshalAppend((*buf)[:0], m)
 	if err != nil {
-		pipeBuffers.Put(buf)
+		bufpool.Shared.Put(buf)
 		return nil, err
 	}
 	*buf = b
-	return mem.BufferSlice{mem.NewBuffer(buf, pipeBuffers)}, nil
+	return mem.BufferSlice{mem.NewBuffer(buf, bufpool.Shared)}, nil
 }
 
 func (pipeCodec) Unmarshal(data mem.BufferSlice, v any) error {
@@ -124,7 +126,7 @@ func (pipeCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	if m == nil {
 		return fmt.Errorf("failed to unmarshal, message is %T, want proto.Message", v)
 	}
-	b := data.MaterializeToBuffer(pipeBuffers)
+	b := data.MaterializeToBuffer(bufpool.Shared)
 	defer b.Free()
 	return proto.Unmarshal(b.ReadOnlyData(), m)
 }

@@ -31,9 +31,10 @@ var arrows = []struct {
 	may  []string // of this module
 	mods []string
 }{
-	{"", []string{"internal/pipelist", "internal/target", "internal/creds", "namedpipe"}, grpcModules},
+	{"", []string{"internal/pipelist", "internal/target", "internal/creds", "internal/bufpool", "namedpipe"}, grpcModules},
 	{"internal/target", []string{"namedpipe"}, nil},
 	{"internal/creds", []string{"internal/firstbytes", "namedpipe"}, grpcModules},
+	{"internal/bufpool", nil, nil},
 	{"internal/pipelist", []string{"namedpipe"}, []string{"golang.org/x/sys"}},
 	{"internal/firstbytes", nil, []string{"golang.org/x/net", "golang.org/x/text"}},
 	{"namedpipe", nil, []string{"golang.org/x/sys"}},

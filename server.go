@@ -6,6 +6,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/grpcpipe/grpcpipe/internal/bufpool"
 )
 
 const (
@@ -56,7 +58,7 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.StaticConnWindowSize(connWindow),
 		grpc.ReadBufferSize(readBuffer()),
 		grpc.WriteBufferSize(ioBuffer),
-		experimental.BufferPool(pipeBuffers),
+		experimental.BufferPool(bufpool.Shared),
 		grpc.NumStreamWorkers(streamWorkers),
 	}
 }

@@ -1,4 +1,6 @@
-package grpcpipe
+// Package bufpool hands out byte buffers as they were left, for the library's
+// connections and messages.
+package bufpool
 
 import (
 	"math/bits"
@@ -6,21 +8,22 @@ import (
 	"time"
 )
 
-// pipeBuffers are the buffers of all our connections.
-var pipeBuffers = new(bufferPool)
+// Shared is the pool of the whole process.
+var Shared = new(Pool)
 
 const (
 	minPooledBits = 8
 	maxPooledBits = 24
 	// maxKept bounds the bytes of the buffers that are kept: what one stream may
 	// have under way.
-	maxKept = streamWindow
+	maxKept = 8 << 20
 	// keepFor is how long a buffer waits at least; at most twice as long.
 	keepFor = time.Second
 )
 
-// A bufferPool hands out buffers as they were left: grpc and pipeCodec write
-// what they read. Sizes are powers of two; beyond the largest each buffer is new.
+// A Pool hands out buffers as they were left: its users write what they read.
+// It serves as grpc's mem.BufferPool. Sizes are powers of two; beyond the largest
+// each buffer is new.
 //
 // A sync.Pool alone won't do because the garbage collector empties it. A process
 // that moves messages of 64 KiB and has a small heap is collected a hundred times
@@ -28,7 +31,7 @@ const (
 // buffers would be new ones, which means still more garbage. So up to maxKept are
 // kept, until they were not used for a while; only the rest is left to the
 // collector.
-type bufferPool struct {
+type Pool struct {
 	mu    sync.Mutex
 	sizes [maxPooledBits + 1]bufferStack
 	kept  int  // bytes of all stacks
@@ -43,7 +46,7 @@ type bufferStack struct {
 }
 
 // Get returns a buffer of n bytes with any content.
-func (p *bufferPool) Get(n int) *[]byte {
+func (p *Pool) Get(n int) *[]byte {
 	class := max(bits.Len(uint(max(n, 1)-1)), minPooledBits)
 	if class > maxPooledBits {
 		b := make([]byte, n)
@@ -61,7 +64,7 @@ func (p *bufferPool) Get(n int) *[]byte {
 	return &fresh
 }
 
-func (p *bufferPool) take(class int) *[]byte {
+func (p *Pool) take(class int) *[]byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := &p.sizes[class]
@@ -78,7 +81,7 @@ func (p *bufferPool) take(class int) *[]byte {
 }
 
 // Put takes a buffer back, whoever made it.
-func (p *bufferPool) Put(b *[]byte) {
+func (p *Pool) Put(b *[]byte) {
 	class := bits.Len(uint(cap(*b))) - 1
 	if class < minPooledBits || class > maxPooledBits {
 		return
@@ -88,7 +91,7 @@ func (p *bufferPool) Put(b *[]byte) {
 	}
 }
 
-func (p *bufferPool) keep(class int, b *[]byte) bool {
+func (p *Pool) keep(class int, b *[]byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.kept+1<<class > maxKept {
@@ -105,7 +108,7 @@ func (p *bufferPool) keep(class int, b *[]byte) bool {
 
 // drop gives up the buffers that were not needed since the last drop, until none
 // is left.
-func (p *bufferPool) drop() {
+func (p *Pool) drop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for class := range p.sizes {

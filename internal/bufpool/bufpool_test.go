@@ -1,4 +1,4 @@
-package grpcpipe
+package bufpool
 
 import (
 	"testing"
@@ -10,7 +10,7 @@ import (
 const testSize = 64 << 10
 
 func TestBufferPoolReuses(t *testing.T) {
-	p := new(bufferPool)
+	p := new(Pool)
 	a := p.Get(testSize - 100)
 	if len(*a) != testSize-100 || cap(*a) != testSize {
 		t.Fatalf("a buffer of %d bytes has %d of %d", testSize-100, len(*a), cap(*a))
@@ -35,7 +35,7 @@ func TestBufferPoolReuses(t *testing.T) {
 
 // TestBufferPoolBound: what is over the bound is left to the collector.
 func TestBufferPoolBound(t *testing.T) {
-	p := new(bufferPool)
+	p := new(Pool)
 	for range 2 * maxKept / testSize {
 		b := make([]byte, testSize)
 		p.Put(&b)
@@ -51,7 +51,7 @@ func TestBufferPoolBound(t *testing.T) {
 // twice that, those in use stay, and an idle pool keeps nothing and has no timer.
 func TestBufferPoolDrops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := new(bufferPool)
+		p := new(Pool)
 		kept := func() int { p.mu.Lock(); defer p.mu.Unlock(); return p.kept / testSize }
 		var all []*[]byte
 		for range 3 {
