@@ -1,14 +1,12 @@
 package grpcpipe_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"os"
-	"os/exec"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,21 +14,19 @@ import (
 	"google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// serveEnv makes the test binary a server: its value is the pipe's name.
-const serveEnv = "GRPCPIPE_TEST_SERVE"
-
-// serveAsChild is the test binary as a server process. It says when it began to
-// listen, and ends when its standard input does, so that it doesn't outlive the
-// test.
-func serveAsChild(name string) int {
+// serverMain is the test binary as a server process on the pipe that it is given.
+// It prints when it began to listen, and ends when its standard input does, so
+// that it doesn't outlive the test.
+func serverMain() {
+	name := os.Args[1]
 	lis, err := namedpipe.Listen(context.Background(), name)
 	listening := time.Now()
 	if err != nil {
-		fmt.Println(err)
-		return 1
+		log.Fatal(err)
 	}
 	srv := grpc.NewServer(grpcpipe.ServerOptions()...)
 	grpc_testing.RegisterTestServiceServer(srv, &service{name: name})
@@ -41,16 +37,13 @@ func serveAsChild(name string) int {
 	}()
 	fmt.Println(listening.UnixNano())
 	if err := srv.Serve(lis); err != nil {
-		fmt.Println(err)
-		return 1
+		log.Fatal(err)
 	}
-	return 0
 }
 
 // A child is a server in a process of its own.
 type child struct {
-	cmd       *exec.Cmd
-	stdin     io.Closer
+	*testproc.Process
 	listening time.Time
 }
 
@@ -58,36 +51,22 @@ type child struct {
 // The process is killed with the test.
 func startChild(t testing.TB, name string) *child {
 	t.Helper()
-	self, err := os.Executable()
+	ctx := testContext(t)
+	cmd, err := testproc.Self(context.Background(), "server", name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &child{cmd: exec.Command(self)}
-	c.cmd.Env = append(os.Environ(), serveEnv+"="+name)
-	c.cmd.Stderr = os.Stderr
-	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, err := c.cmd.StdoutPipe()
+	p, err := testproc.Start(t, cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.cmd.Start(); err != nil {
+	line, err := p.WaitLine(ctx, "")
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.kill)
-	line, err := bufio.NewReader(out).ReadString('\n')
-	nano, perr := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
-	if err != nil || perr != nil {
-		t.Fatalf("the server process said %q, %v", line, err)
+	nano, err := strconv.ParseInt(line, 10, 64)
+	if err != nil {
+		t.Fatal(err)
 	}
-	c.listening = time.Unix(0, nano)
-	return c
-}
-
-// kill ends the process the hard way and waits until it is gone.
-func (c *child) kill() {
-	c.cmd.Process.Kill() // fails if it was killed before
-	c.cmd.Wait()
-	c.stdin.Close()
+	return &child{p, time.Unix(0, nano)}
 }

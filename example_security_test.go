@@ -6,7 +6,6 @@ import (
 	"log"
 	"log/slog"
 	"os"
-	"os/exec"
 	"time"
 
 	"google.golang.org/grpc"
@@ -17,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -92,8 +92,10 @@ func ExampleWithDialer() {
 // as its server.
 func Example_parentAndChild() {
 	name := fmt.Sprintf("example-child-%d-%d", os.Getpid(), time.Now().UnixNano())
-	child := exec.Command(os.Args[0]) // here the test binary, which serves if it is told to
-	child.Env = append(os.Environ(), serveEnv+"="+name)
+	child, err := testproc.Self(context.Background(), "server", name) // here the test binary
+	if err != nil {
+		log.Fatal(err)
+	}
 	stdin, err := child.StdinPipe() // the child ends when this is closed
 	if err != nil {
 		log.Fatal(err)

@@ -90,7 +90,7 @@ func TestServerInClient(t *testing.T) {
 	if !ok {
 		t.Fatalf("the AuthInfo is a %T", p.AuthInfo)
 	}
-	if info.Peer.PID != child.cmd.Process.Pid || !info.Peer.SameUser || info.SecurityLevel != credentials.PrivacyAndIntegrity || info.AuthType() != "npipe" {
+	if info.Peer.PID != child.Pid() || !info.Peer.SameUser || info.SecurityLevel != credentials.PrivacyAndIntegrity || info.AuthType() != "npipe" {
 		t.Errorf("%+v, %v", info, info.Peer)
 	}
 }

@@ -2,11 +2,7 @@ package grpcpipe_test
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
 	"net"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -17,47 +13,17 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-func TestMain(m *testing.M) {
-	if name := os.Getenv(serveEnv); name != "" {
-		os.Exit(serveAsChild(name))
-	}
-	code := m.Run()
-	if code == 0 {
-		if left := leaked(); left != "" {
-			fmt.Fprintf(os.Stderr, "goroutines left after all tests:\n%s\n", left)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testproc.Main(m, programs) }
 
-// leaked returns the stacks of goroutines of ours or grpc's that are still
-// there after a while, or nothing.
-func leaked() string {
-	var left string
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
-		left = ""
-		buf := make([]byte, 4<<20)
-		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(g, "grpcpipe_test.leaked") || !strings.Contains(g, "grpc") {
-				continue
-			}
-			left += g + "\n\n"
-		}
-		if left == "" {
-			return ""
-		}
-		runtime.Gosched()
-		<-time.After(10 * time.Millisecond)
-	}
-	return left
-}
+// programs are what this test binary can be in other processes.
+var programs = map[string]func(){"server": serverMain}
 
 // pipeName returns a name that no other test has.
-func pipeName(testing.TB) string { return "gptest-" + rand.Text()[:12] }
+func pipeName(testing.TB) string { return testproc.PipeName() }
 
 // testContext ends with the test or after 30 s.
 func testContext(t testing.TB) context.Context {

@@ -5,14 +5,13 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 // A spread is what was measured, in order.
@@ -83,9 +83,7 @@ func killAndReturn(t *testing.T, down time.Duration) (failed, served time.Durati
 	}
 
 	kill := time.Now()
-	if err := first.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	first.Kill()
 	if _, err := stream.Recv(); err == nil {
 		t.Fatal("the call outlived its server")
 	}
@@ -100,14 +98,13 @@ func killAndReturn(t *testing.T, down time.Duration) (failed, served time.Durati
 		_, err := call(ctx, cc, grpc.WaitForReady(true))
 		waiting <- result{time.Now(), err}
 	}()
-	first.kill()
 	<-time.After(down - time.Since(kill)) // how long the server is down is what is tested
 	second := startChild(t, name)
 	r := <-waiting
 	if r.err != nil {
 		t.Fatal(r.err)
 	}
-	second.kill()
+	second.Kill()
 	return failed, r.at.Sub(second.listening)
 }
 
@@ -225,8 +222,8 @@ func TestSoakStrangers(t *testing.T) {
 	} else {
 		opts = append(opts, grpc.ConnectionTimeout(limit))
 	}
+	before := goleak.IgnoreCurrent()
 	s := serve(t, name, opts...)
-	before := goroutines()
 
 	var wg sync.WaitGroup
 	var early, late atomic.Int64
@@ -271,21 +268,12 @@ func TestSoakStrangers(t *testing.T) {
 	}
 	cc.Close()
 	eventually(ctx, t, "no connection is open", func() bool { return s.lis.Stats().Open == 0 })
-	eventually(ctx, t, "no goroutine is left over", func() bool { return goroutines() <= before })
+	s.stop()
+	if err := testproc.Leaks(before); err != nil {
+		t.Error(err)
+	}
 	soak.Report(t, fmt.Sprintf("strangers: %d silent connections, %d with half a preface, %d with random bytes, %d connects and closes",
 		quiet, quiet, soak.N(500), soak.N(500)),
 		"a proper call within 1 s, the silent ones cut at the limit, nothing leaks",
 		fmt.Sprintf("call after %v; cut after %v; no connection and no goroutine left", first.Round(100*time.Microsecond), limit))
-}
-
-// goroutines is how many goroutines there are that aren't of the test's own.
-func goroutines() int {
-	buf := make([]byte, 8<<20)
-	n := 0
-	for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		if strings.Contains(g, "grpc") && !strings.Contains(g, "testing.tRunner") {
-			n++
-		}
-	}
-	return n
 }

@@ -6,11 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,22 +18,21 @@ import (
 	"google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// callersEnv makes the test binary a crowd of callers: its value is the pipe's
-// name and how many.
-const callersEnv = "GRPCPIPE_TEST_CALLERS"
+func init() { programs["crowd"] = crowdMain }
 
-func init() {
-	if value := os.Getenv(callersEnv); value != "" {
-		name, count, _ := strings.Cut(value, "|")
-		n, _ := strconv.Atoi(count)
-		if err := callAsCrowd(name, n); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+// crowdMain is the test binary as a crowd of callers: its arguments are the
+// pipe's path and their number.
+func crowdMain() {
+	n, err := strconv.Atoi(os.Args[2])
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := callAsCrowd(os.Args[1], n); err != nil {
+		log.Fatal(err)
 	}
 }
 
@@ -85,25 +82,13 @@ func TestTwoUsersAtOnce(t *testing.T) {
 	go func() { defer close(served); srv.Serve(lis) }()
 	defer func() { srv.Stop(); <-served }()
 
-	dir, err := os.MkdirTemp("/tmp", "np")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, "callers")
-	b, err := os.ReadFile(os.Args[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(program, b, 0o755)); err != nil {
-		t.Fatal(err)
-	}
 	var wg sync.WaitGroup
 	for _, uid := range []uint32{70001, 70002} {
-		cmd := exec.CommandContext(testContext(t), program)
-		cmd.Dir = "/"
-		cmd.Env = []string{callersEnv + "=" + lis.Addr().String() + "|100", "GORACE=atexit_sleep_ms=0"}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		user := syscall.Credential{Uid: uid, Gid: uid}
+		cmd, err := testproc.SelfAs(testContext(t), user, "crowd", lis.Addr().String(), "100")
+		if err != nil {
+			t.Fatal(err)
+		}
 		wg.Go(func() {
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("user %d: %v\n%s", uid, err, out)

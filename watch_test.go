@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -46,10 +46,7 @@ func TestBackoffIsCutShort(t *testing.T) {
 // Not parallel: it counts the goroutines of all channels.
 func TestIdleAndClosedChannelsLeaveNothing(t *testing.T) {
 	ctx := testContext(t)
-	watchers := func() int {
-		buf := make([]byte, 8<<20)
-		return strings.Count(string(buf[:runtime.Stack(buf, true)]), "(*pipeResolver).run(")
-	}
+	watchers := func() int { return testproc.Goroutines("(*pipeResolver).run(") }
 	name := pipeName(t)
 	serve(t, name)
 	for _, target := range []string{"npipe:" + name, "npipe:" + pipeName(t), "npipe:" + pipeName(t) + "-*", "npipe:" + name + "," + pipeName(t)} {

@@ -11,7 +11,7 @@ import (
 // TestAlive: a client's process counts as alive until it has ended.
 func TestAlive(t *testing.T) {
 	l := listen(t, freshName(t), namedpipe.ListenConfig{})
-	cmd, _ := helper(t, "hold", l.Addr().String(), "1")
+	client := helper(t, "hold", l.Addr().String(), "1")
 	s, err := l.AcceptPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -30,8 +30,7 @@ func TestAlive(t *testing.T) {
 	if !p.Alive() {
 		t.Error("a client that waits for an answer isn't alive")
 	}
-	cmd.Process.Kill()
-	cmd.Wait()
+	client.Kill()
 	for end := time.After(5 * time.Second); p.Alive(); {
 		select {
 		case <-end:

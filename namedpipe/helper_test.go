@@ -12,15 +12,16 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"math/big"
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -39,88 +40,78 @@ var testCertificate = sync.OnceValue(func() tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 })
 
-// raceExit keeps a helper with the race detector from sleeping a second before
-// it exits.
-const raceExit = "GORACE=atexit_sleep_ms=0"
-
-// helper starts this test binary again as another process that does one of the
-// things in runHelper. It has printed "ready" when helper returns; out is what it
-// prints after that.
-func helper(t *testing.T, what string, args ...string) (cmd *exec.Cmd, out io.Reader) {
+// helper starts one of the programs as another process. It has printed "ready"
+// when helper returns.
+func helper(t *testing.T, program string, args ...string) *testproc.Process {
 	t.Helper()
-	cmd = exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "NAMEDPIPE_TEST_HELPER="+what, "NAMEDPIPE_TEST_ARGS="+strings.Join(args, "|"), raceExit)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	cmd, err := testproc.Self(t.Context(), program, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	ready := make([]byte, len("ready"))
-	if _, err := io.ReadFull(out, ready); err != nil {
-		t.Fatalf("the helper %q did not get ready: %v", what, err)
-	}
-	return cmd, out
+	return startReady(t, cmd)
 }
 
-// runHelper is the body of a helper process.
-func runHelper(what string) int {
-	args := strings.Split(os.Getenv("NAMEDPIPE_TEST_ARGS"), "|")
-	switch what {
-	case "serve": // listens, accepts and holds all connections until killed
-		l, err := namedpipe.Listen(context.Background(), args[0])
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		fmt.Print("ready")
+func startReady(t *testing.T, cmd *exec.Cmd) *testproc.Process {
+	t.Helper()
+	p, err := testproc.Start(t, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.WaitLine(soon(t), "ready"); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// programs are what this test binary can be in other processes.
+var programs = map[string]func(){
+	"serve": func() { // listens, accepts and holds all connections until killed
+		l := mustListen(namedpipe.ListenConfig{})
 		for {
 			if _, err := l.Accept(); err != nil {
-				return 1
+				log.Fatal(err)
 			}
 		}
-	case "hold": // opens so many connections, each with a byte each way
-		n, err := strconv.Atoi(args[1])
+	},
+	"hold": func() { // opens a number of connections, each with a byte each way
+		n, err := strconv.Atoi(os.Args[2])
 		if err != nil {
-			return 2
+			log.Fatal(err)
 		}
-		fmt.Print("ready")
-		fmt.Print(hold(args[0], n))
-		return 0
-	case "talk": // dials and tells what the server did with it
-		fmt.Print(talk(args[0]))
-		return 0
-	case "listen for a byte": // accepts for ever and prints what clients send
-		l, err := (&namedpipe.ListenConfig{Access: namedpipe.Access{Who: namedpipe.Everyone}}).Listen(context.Background(), args[0])
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		fmt.Print("ready")
+		fmt.Println("ready")
+		fmt.Print(hold(os.Args[1], n))
+	},
+	"talk": func() { // dials and prints what the server did with it
+		fmt.Print(talk(os.Args[1]))
+	},
+	"listen for a byte": func() { // accepts forever and prints what clients send
+		l := mustListen(namedpipe.ListenConfig{Access: namedpipe.Access{Who: namedpipe.Everyone}})
 		for {
 			s, err := l.Accept()
 			if err != nil {
-				return 1
+				log.Fatal(err)
 			}
 			io.Copy(os.Stdout, s)
 		}
-	case "dial":
-		_, err := namedpipe.Dial(context.Background(), args[0])
+	},
+	"dial": func() {
+		_, err := namedpipe.Dial(context.Background(), os.Args[1])
 		fmt.Printf("%v; permission: %v", err, errors.Is(err, fs.ErrPermission))
-		return 0
-	case "listen":
-		_, err := namedpipe.Listen(context.Background(), args[0])
+	},
+	"listen": func() {
+		_, err := namedpipe.Listen(context.Background(), os.Args[1])
 		fmt.Printf("%v; permission: %v", err, errors.Is(err, fs.ErrPermission))
-		return 0
+	},
+}
+
+// mustListen is a program's listener on the pipe of its first argument.
+func mustListen(lc namedpipe.ListenConfig) *namedpipe.Listener {
+	l, err := lc.Listen(context.Background(), os.Args[1])
+	if err != nil {
+		log.Fatal(err)
 	}
-	fmt.Fprintln(os.Stderr, "unknown helper", what)
-	return 2
+	fmt.Println("ready")
+	return l
 }
 
 func hold(name string, n int) string {

@@ -4,50 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// TestMain fails when a test has left a goroutine behind.
-func TestMain(m *testing.M) {
-	if helper := os.Getenv("NAMEDPIPE_TEST_HELPER"); helper != "" {
-		os.Exit(runHelper(helper))
-	}
-	code := m.Run()
-	removePrograms()
-	if code == 0 {
-		if left := leftGoroutines(5 * time.Second); left != "" {
-			fmt.Fprintf(os.Stderr, "goroutines left behind:\n%s\n", left)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// leftGoroutines waits for the goroutines of this module to end and returns the
-// stacks of those that don't.
-func leftGoroutines(patience time.Duration) string {
-	for end := time.Now().Add(patience); ; runtime.Gosched() {
-		buf := make([]byte, 1<<20)
-		buf = buf[:runtime.Stack(buf, true)]
-		var left []string
-		for _, stack := range strings.Split(string(buf), "\n\n")[1:] {
-			if strings.Contains(stack, "grpcpipe/namedpipe") && !strings.Contains(stack, "testing.(*M).Run") {
-				left = append(left, stack)
-			}
-		}
-		if len(left) == 0 {
-			return ""
-		}
-		if time.Now().After(end) {
-			return strings.Join(left, "\n\n")
-		}
-	}
-}
+func TestMain(m *testing.M) { testproc.Main(m, programs) }
 
 // freshName returns a name that no other test and no other run uses. The
 // socket, if one is left, is removed at the end of the test.

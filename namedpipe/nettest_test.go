@@ -91,7 +91,7 @@ func TestConnTLS(t *testing.T) {
 		return
 	}
 	cmd := exec.CommandContext(soon(t), os.Args[0], "-test.run=^TestConnTLS$/"+fitForTLS, "-test.v")
-	cmd.Env = append(os.Environ(), "NAMEDPIPE_TEST_TLS=1", raceExit)
+	cmd.Env = append(os.Environ(), "NAMEDPIPE_TEST_TLS=1", "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -37,7 +37,7 @@ func TestWaitForServer(t *testing.T) {
 // by another at once, though on Windows the clients hold the name.
 func TestRestartUnderClients(t *testing.T) {
 	name := freshName(t)
-	old, _ := helper(t, "serve", name)
+	old := helper(t, "serve", name)
 	var clients []*namedpipe.Conn
 	for range 50 {
 		c, err := namedpipe.Dial(soon(t), name)
@@ -47,8 +47,7 @@ func TestRestartUnderClients(t *testing.T) {
 		defer c.Close()
 		clients = append(clients, c)
 	}
-	old.Process.Kill()
-	old.Wait()
+	old.Kill()
 	var wg sync.WaitGroup
 	for _, c := range clients {
 		wg.Go(func() { // a client notices, as gRPC's would, and closes its end

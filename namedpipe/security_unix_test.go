@@ -138,25 +138,13 @@ func TestAccessErrors(t *testing.T) {
 func TestSquatted(t *testing.T) {
 	needRoot(t)
 	name := freshName(t)
-	cmd := commandAs(t, nobody, "listen for a byte", name)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
-	if _, err := io.ReadFull(out, make([]byte, len("ready"))); err != nil {
-		t.Fatal(err)
-	}
+	stranger := startReady(t, commandAs(t, nobody, "listen for a byte", name))
 	lc := namedpipe.ListenConfig{NameTakenTimeout: -1}
-	_, err = lc.Listen(t.Context(), name)
-	checkError(t, err, "listen", []error{syscall.EADDRINUSE}, false, fmt.Sprintf("held by nobody, process %d", cmd.Process.Pid))
+	_, err := lc.Listen(t.Context(), name)
+	checkError(t, err, "listen", []error{syscall.EADDRINUSE}, false, fmt.Sprintf("held by nobody, process %d", stranger.Pid()))
 
 	_, err = namedpipe.Dial(t.Context(), name)
-	checkError(t, err, "dial", []error{fs.ErrPermission}, false, fmt.Sprintf("owner nobody (65534), process %d", cmd.Process.Pid))
+	checkError(t, err, "dial", []error{fs.ErrPermission}, false, fmt.Sprintf("owner nobody (65534), process %d", stranger.Pid()))
 	if !strings.Contains(err.Error(), "Trust.Users (65534)") || runtime.GOOS == "linux" && !strings.Contains(err.Error(), "/helper") {
 		t.Errorf("%v", err)
 	}
@@ -168,9 +156,11 @@ func TestSquatted(t *testing.T) {
 	}
 	c.Write([]byte("!"))
 	c.Close()
-	b := make([]byte, 1)
-	if _, err := io.ReadFull(out, b); string(b) != "!" {
-		t.Errorf("the stranger got %q, %v", b, err)
+	if err := stranger.WaitStdout(soon(t), "a byte", func(said string) bool { return len(said) > len("ready\n") }); err != nil {
+		t.Fatal(err)
+	}
+	if said := stranger.Stdout(); said != "ready\n!" {
+		t.Errorf("the stranger got %q", said)
 	}
 }
 
@@ -209,20 +199,10 @@ func TestTrust(t *testing.T) {
 	} {
 		name := freshName(t)
 		cmd := commandAs(t, nobody, "listen for a byte", name)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(out, make([]byte, len("ready"))); err != nil {
-			t.Fatal(err)
-		}
-		trust := test.trust(cmd.Process.Pid, cmd.Path)
+		server := startReady(t, cmd)
+		trust := test.trust(server.Pid(), cmd.Path)
 		if runtime.GOOS != "linux" && trust.Executable != "" {
-			cmd.Process.Kill()
-			cmd.Wait()
+			server.Kill()
 			continue // this system doesn't tell the program
 		}
 		c, err := (&namedpipe.Dialer{Server: trust}).Dial(t.Context(), name)
@@ -244,8 +224,7 @@ func TestTrust(t *testing.T) {
 				t.Errorf("%v does not match the error of Check", err)
 			}
 		}
-		cmd.Process.Kill()
-		cmd.Wait()
+		server.Kill()
 	}
 }
 

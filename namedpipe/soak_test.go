@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -49,15 +52,14 @@ func TestSoakRounds(t *testing.T) {
 	for range 20 {
 		round() // what the runtime makes once, such as threads, is there by now
 	}
-	leftGoroutines(5 * time.Second) // some end a moment after a Close
-	goroutines, handles := runtime.NumGoroutine(), openHandles(t)
+	before, handles := goleak.IgnoreCurrent(), openHandles(t)
 	start := time.Now()
 	for range rounds {
 		round()
 	}
 	took := time.Since(start)
-	if left := leftGoroutines(5 * time.Second); left != "" && runtime.NumGoroutine() > goroutines+2 {
-		t.Errorf("goroutines left behind:\n%s", left)
+	if err := testproc.Leaks(before); err != nil {
+		t.Error(err)
 	}
 	// A thread of the runtime costs a few handles on Windows; a leak would cost
 	// one a round.
@@ -66,7 +68,7 @@ func TestSoakRounds(t *testing.T) {
 		t.Errorf("%d handles before, %d after", handles, nowHandles)
 	}
 	soak.Report(t, fmt.Sprintf("%d rounds of listen, dial, close", rounds), "goroutines, handles and files back to the start",
-		fmt.Sprintf("goroutines %d -> %d, handles %d -> %d, %v a round", goroutines, runtime.NumGoroutine(), handles, nowHandles, (took/time.Duration(rounds)).Round(time.Microsecond)))
+		fmt.Sprintf("no goroutine left, handles %d -> %d, %v a round", handles, nowHandles, (took/time.Duration(rounds)).Round(time.Microsecond)))
 }
 
 func freshNameOnly() string { return fmt.Sprintf("np-%x", time.Now().UnixNano()) }
@@ -150,7 +152,7 @@ func TestSoakManyOpen(t *testing.T) {
 		goal = "as many as Wine bears"
 	}
 	l := listen(t, freshName(t), namedpipe.ListenConfig{})
-	_, out := helper(t, "hold", l.Addr().String(), fmt.Sprint(want))
+	clients := helper(t, "hold", l.Addr().String(), fmt.Sprint(want))
 	var conns []net.Conn
 	defer func() {
 		for _, c := range conns {
@@ -178,8 +180,8 @@ func TestSoakManyOpen(t *testing.T) {
 	if s := l.Stats(); s.Open != len(conns) {
 		t.Errorf("stats are %+v", s)
 	}
-	if said, err := io.ReadAll(out); string(said) != "all answered" || err != nil {
-		t.Errorf("the clients say: %s, %v", said, err)
+	if err := clients.Wait(soon(t)); err != nil || clients.Stdout() != "ready\nall answered" {
+		t.Errorf("the clients say: %s, %v", clients.Stdout(), err)
 	}
 	soak.Report(t, "connections open on one listener", goal, fmt.Sprint(len(conns)))
 }

@@ -66,13 +66,12 @@ func TestUmaskUntouched(t *testing.T) {
 // TestDeadSocket: what a killed server left is removed; nothing else ever is.
 func TestDeadSocket(t *testing.T) {
 	name := freshName(t)
-	dead, _ := helper(t, "serve", name)
+	dead := helper(t, "serve", name)
 	lc := namedpipe.ListenConfig{NameTakenTimeout: -1}
 	if _, err := lc.Listen(t.Context(), name); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("while the server lives: %v", err)
 	}
-	dead.Process.Kill()
-	dead.Wait()
+	dead.Kill()
 	_, err := namedpipe.Dial(t.Context(), name)
 	if !errors.Is(err, syscall.ECONNREFUSED) || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "gone") {
 		t.Errorf("Dial of a dead socket: %v", err)

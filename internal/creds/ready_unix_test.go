@@ -18,6 +18,7 @@ import (
 
 	"google.golang.org/grpc/mem"
 
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -80,7 +81,7 @@ func TestReadOnReady(t *testing.T) {
 	// While a reader waits no buffer is out.
 	var waiting sync.WaitGroup
 	waiting.Go(func() { read(server, "later") })
-	for !inRead(t) {
+	for testproc.Goroutines("[IO wait", "."+t.Name()+".") == 0 {
 		runtime.Gosched()
 	}
 	if n := pool.out.Load(); n != 0 {
@@ -101,17 +102,6 @@ func TestReadOnReady(t *testing.T) {
 	if n := pool.out.Load(); n != 0 {
 		t.Errorf("%d buffers are lost", n)
 	}
-}
-
-// inRead tells whether a goroutine is parked in the read of a readyReader.
-func inRead(t testing.TB) bool {
-	buf := make([]byte, 1<<20)
-	for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		if strings.Contains(g, "[IO wait") && strings.Contains(g, "."+t.Name()+".") {
-			return true
-		}
-	}
-	return false
 }
 
 func TestReadOnReadyFault(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package testproc starts other processes for tests: programs of the project
+// Package testproc runs a package's tests and the processes they need: programs
 // that the test binary plays itself, so that they run wherever the test does,
 // and foreign ones. Every process is gone when its test ends.
 package testproc
@@ -11,10 +11,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // programEnv names the program that the test binary is to be.
@@ -24,12 +28,16 @@ const programEnv = "GRPCPIPE_TEST_PROGRAM"
 // through children of its own.
 const waitDelay = 5 * time.Second
 
-// Main is the whole of a TestMain: it runs the tests or, in a process made by
-// Self, one of the programs.
+// raceExit keeps a process with the race detector from sleeping a second before
+// it exits.
+const raceExit = "GORACE=atexit_sleep_ms=0"
+
+// Main is the whole of a TestMain: it runs the tests and fails if they leave a
+// goroutine behind or, in a process made by Self, it runs one of the programs.
 func Main(m *testing.M, programs map[string]func()) {
 	name, ok := os.LookupEnv(programEnv)
 	if !ok {
-		os.Exit(m.Run())
+		os.Exit(Checked{m}.Run())
 	}
 	program, ok := programs[name]
 	if !ok {
@@ -40,6 +48,46 @@ func Main(m *testing.M, programs map[string]func()) {
 	os.Exit(0)
 }
 
+// Checked is a [testing.M] whose Run fails if the tests leave a goroutine behind.
+type Checked struct{ *testing.M }
+
+// Run runs the tests and returns the exit code of the process.
+func (c Checked) Run() int {
+	code := c.M.Run()
+	removeCopies()
+	if code == 0 {
+		if err := Leaks(); err != nil {
+			fmt.Fprintln(os.Stderr, "after all tests:", err)
+			code = 1
+		}
+	}
+	return code
+}
+
+// Leaks waits up to 5 s for all goroutines but the caller's and those that opts
+// exclude to end, and returns an error with the stacks of the ones that don't.
+func Leaks(opts ...goleak.Option) error {
+	for end := time.Now().Add(5 * time.Second); ; { // a try of goleak's takes half a second
+		err := goleak.Find(opts...)
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// Goroutines returns the number of goroutines whose stack contains all the
+// texts.
+func Goroutines(texts ...string) int {
+	buf := make([]byte, 8<<20)
+	n := 0
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(stack, text) }) {
+			n++
+		}
+	}
+	return n
+}
+
 // Self returns a command that runs one of the programs given to Main in a
 // process of its own. Killed when ctx ends.
 func Self(ctx context.Context, program string, args ...string) (*exec.Cmd, error) {
@@ -48,7 +96,7 @@ func Self(ctx context.Context, program string, args ...string) (*exec.Cmd, error
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, exe, args...)
-	cmd.Env = append(os.Environ(), programEnv+"="+program)
+	cmd.Env = append(os.Environ(), programEnv+"="+program, raceExit)
 	return cmd, nil
 }
 
