@@ -10,8 +10,11 @@ import (
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
+
+func TestMain(m *testing.M) { testproc.Main(m, nil) }
 
 const minute = time.Minute
 

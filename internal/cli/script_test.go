@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(testproc.Checked{M: m}, map[string]func(){
 		"grpcpipe":   func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 		"peer":       func() { os.Exit(peerMain(os.Args[1:])) },
 		"probe-wait": func() { os.Exit(probeWait(os.Args[1:])) },

@@ -17,6 +17,8 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
+func TestMain(m *testing.M) { testproc.Main(m, nil) }
+
 // serve serves s on a pipe of its own until the test ends, and returns a
 // client of it.
 func serve(t *testing.T, s *grpc.Server) interoptest.Target {
