@@ -74,3 +74,14 @@ func TestDependencies(t *testing.T) {
 		}
 	}
 }
+
+// TestCommandWithoutTestModules: goleak is for test binaries only.
+func TestCommandWithoutTestModules(t *testing.T) {
+	t.Parallel()
+	mods := goList(t, "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", module+"/cmd/grpcpipe")
+	for _, mod := range []string{"go.uber.org/goleak", "github.com/rogpeppe/go-internal"} {
+		if slices.Contains(mods, mod) {
+			t.Errorf("the command depends on the module %s", mod)
+		}
+	}
+}
