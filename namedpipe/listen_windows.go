@@ -23,6 +23,7 @@ type listener struct {
 	bufferSize uint32
 	log        *slog.Logger
 	stat       *counters
+	anchor     windows.Handle // keeps the name for the listener's life; 0 before there is one
 	instances  []*instance
 
 	stop    windows.Handle // event: set by close, waited for by serve
@@ -57,42 +58,70 @@ func (l *Listener) start(cfg ListenConfig) error {
 		stop: stop, stopped: make(chan struct{}), done: make(chan struct{}),
 		ready: make(chan conn, cfg.Instances),
 	}
-	for i := range cfg.Instances {
-		in, err := newInstance()
-		if err == nil {
-			w.instances = append(w.instances, in)
-			// The first one claims the name: with FILE_CREATE a name that
-			// exists, under whatever descriptor, is refused.
-			if i == 0 {
-				err = w.claim(in)
-			} else {
-				err = w.arm(in, windows.FILE_OPEN)
-			}
-		}
-		if err != nil {
-			w.shutdown()
-			return explainCreate(l.addr.path, err)
-		}
+	if err := w.prepare(cfg.Instances); err != nil {
+		w.shutdown()
+		return explainCreate(l.addr.path, err)
 	}
 	go w.serve()
 	return nil
 }
 
-// claim makes the first instance. Access is denied both for a name that is
-// taken and for one that this user may not make; which it was shows only
-// afterwards, when the name may have become free. Then it tries again.
-func (l *listener) claim(in *instance) error {
-	for try := 0; ; try++ {
-		err := l.arm(in, windows.FILE_CREATE)
-		switch {
-		case err != windows.STATUS_ACCESS_DENIED:
+// prepare claims the name and makes the instances.
+func (l *listener) prepare(instances int) (err error) {
+	if l.anchor, err = l.claim(); err != nil {
+		return err
+	}
+	for range instances {
+		in, err := newInstance()
+		if err != nil {
 			return err
-		case nameExists(l.addr.path):
-			return windows.STATUS_OBJECT_NAME_COLLISION
-		case try == 3:
+		}
+		l.instances = append(l.instances, in)
+		if err := l.arm(in); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// claim makes the handle that keeps the name: with FILE_CREATE a name that
+// exists, under whatever descriptor, is refused. Access is denied both for a
+// name that is taken and for one that this user may not make; which it was shows
+// only afterwards, when the name may have become free. Then it tries again.
+func (l *listener) claim() (windows.Handle, error) {
+	for try := 0; ; try++ {
+		// Without read or write access the instance takes no clients: it is
+		// disconnected from the start.
+		anchor, err := l.create(windows.SYNCHRONIZE, windows.FILE_CREATE)
+		switch {
+		case err == nil:
+			return anchor, l.disconnect(anchor)
+		case err != windows.STATUS_ACCESS_DENIED:
+			return 0, err
+		case nameExists(l.addr.path):
+			return 0, windows.STATUS_OBJECT_NAME_COLLISION
+		case try == 3:
+			return 0, err
+		}
+	}
+}
+
+// disconnect sees to it that the anchor takes no clients. Wine has it wait for
+// one and disconnects only what is connected, so there this process connects to
+// it first.
+func (l *listener) disconnect(anchor windows.Handle) error {
+	path, err := windows.UTF16PtrFromString(l.addr.path)
+	if err != nil {
+		return err
+	}
+	for windows.DisconnectNamedPipe(anchor) == windows.ERROR_PIPE_LISTENING {
+		self, err := windows.CreateFile(path, windows.GENERIC_READ, 0, nil, windows.OPEN_EXISTING, windows.SECURITY_SQOS_PRESENT|windows.SECURITY_ANONYMOUS, 0)
+		if err != nil {
+			return err
+		}
+		defer windows.CloseHandle(self)
+	}
+	return nil
 }
 
 func (l *listener) accept() (conn, error) {
@@ -189,7 +218,7 @@ func (l *listener) serve() {
 func (l *listener) handOver(in *instance) {
 	pipe, err := in.take()
 	l.waiting.Add(-1)
-	if rerr := l.arm(in, windows.FILE_OPEN); rerr != nil {
+	if rerr := l.arm(in); rerr != nil {
 		l.failed(in, rerr)
 	}
 	if err != nil {
@@ -213,31 +242,25 @@ func (l *listener) handOver(in *instance) {
 
 // arm makes a new pipe instance and begins to wait for its client. A client
 // that has come and gone before the wait began is passed over.
-func (l *listener) arm(in *instance, disposition uint32) error {
+func (l *listener) arm(in *instance) error {
 	for {
-		pipe, err := l.create(disposition)
-		if err == windows.STATUS_OBJECT_NAME_NOT_FOUND && disposition == windows.FILE_OPEN {
-			// All instances are gone, and with them the name. To claim it
-			// anew, not to join somebody who has taken it meanwhile:
-			pipe, err = l.create(windows.FILE_CREATE)
-		}
+		// Only an instance of the name that the anchor keeps: FILE_OPEN makes no
+		// new name, and the anchor lets nobody else have this one.
+		pipe, err := l.create(windows.GENERIC_READ|windows.GENERIC_WRITE|windows.SYNCHRONIZE, windows.FILE_OPEN)
 		if err != nil {
 			return err
 		}
-		switch err := in.connect(pipe); err {
-		case nil:
+		err = in.connect(pipe)
+		if err == nil {
 			in.failures = 0
 			l.waiting.Add(1)
 			return nil
-		case windows.ERROR_NO_DATA:
-			disposition = windows.FILE_OPEN
-			// Closing the only instance would free the name.
-			defer windows.CloseHandle(pipe)
-			l.gone(err)
-		default:
-			windows.CloseHandle(pipe)
+		}
+		windows.CloseHandle(pipe)
+		if err != windows.ERROR_NO_DATA {
 			return err
 		}
+		l.gone(err)
 	}
 }
 
@@ -258,7 +281,7 @@ func (l *listener) failed(in *instance, err error) {
 func (l *listener) retryMissing() {
 	for _, in := range l.instances {
 		if in.pipe == windows.InvalidHandle && in.untilRetry() == 0 {
-			if err := l.arm(in, windows.FILE_OPEN); err != nil {
+			if err := l.arm(in); err != nil {
 				l.failed(in, err)
 			}
 		}
@@ -273,6 +296,9 @@ func (l *listener) shutdown() {
 		}
 	}
 	l.waiting.Store(0)
+	if l.anchor != 0 {
+		windows.CloseHandle(l.anchor)
+	}
 	windows.CloseHandle(l.stop)
 	for {
 		select {
@@ -285,10 +311,13 @@ func (l *listener) shutdown() {
 	}
 }
 
+// createPipe is NtCreateNamedPipeFile, which unlike CreateNamedPipe can demand
+// that a name exists, or that it doesn't. A test makes it fail.
+var createPipe = windows.NtCreateNamedPipeFile
+
 // create makes one pipe instance: byte mode, overlapped, and, unless Access says
-// otherwise, for clients of this machine only. NtCreateNamedPipeFile is used since CreateNamedPipe can't ask
-// for "this name must not exist" and "this name must exist".
-func (l *listener) create(disposition uint32) (windows.Handle, error) {
+// otherwise, for clients of this machine only.
+func (l *listener) create(access, disposition uint32) (windows.Handle, error) {
 	name, err := windows.NewNTUnicodeString(`\??\pipe\` + l.addr.path[len(pipePrefix):])
 	if err != nil {
 		return windows.InvalidHandle, err
@@ -304,8 +333,7 @@ func (l *listener) create(disposition uint32) (windows.Handle, error) {
 		iosb    windows.IO_STATUS_BLOCK
 		timeout = int64(-50 * 10_000) // WaitNamedPipe's default, 50 ms in units of 100 ns, as CreateNamedPipe sets it
 	)
-	err = windows.NtCreateNamedPipeFile(&pipe,
-		windows.GENERIC_READ|windows.GENERIC_WRITE|windows.SYNCHRONIZE, oa, &iosb,
+	err = createPipe(&pipe, access, oa, &iosb,
 		windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE, disposition, 0,
 		l.pipeType, windows.FILE_PIPE_BYTE_STREAM_MODE, windows.FILE_PIPE_QUEUE_OPERATION,
 		0xFFFFFFFF, l.bufferSize, l.bufferSize, &timeout)

@@ -37,11 +37,11 @@ func (c *Conn) identify() (*Peer, error) {
 	}
 	p = &Peer{}
 	err = c.onHandle(func(pipe windows.Handle) error {
-		var pid uint32
-		if err := windows.GetNamedPipeClientProcessId(pipe, &pid); err == nil {
-			p.PID = int(pid)
-		}
 		p.Remote = isRemote(pipe)
+		var pid uint32
+		if err := windows.GetNamedPipeClientProcessId(pipe, &pid); err == nil && !p.Remote {
+			p.PID = int(pid) // of another machine's process it would be the number of some process here
+		}
 		token, err := openClientToken(pipe)
 		if errors.Is(err, windows.ERROR_CANT_OPEN_ANONYMOUS) {
 			p.Level, p.SameUser = Anonymous, c.onlySelf && !p.Remote
@@ -80,14 +80,22 @@ func (c *Conn) onHandle(f func(windows.Handle) error) error {
 	return ferr
 }
 
-// isRemote asks where the client is. Wine has no such call, and no such client.
+// isRemote reports whether the client is on another machine. Wine has no such
+// call, and no such client.
 func isRemote(pipe windows.Handle) bool {
 	if procGetNamedPipeClientComputerName.Find() != nil {
 		return false
 	}
 	var name [256]uint16
 	ok, _, err := procGetNamedPipeClientComputerName.Call(uintptr(pipe), uintptr(unsafe.Pointer(&name[0])), unsafe.Sizeof(name))
-	return ok != 0 && err != windows.ERROR_PIPE_LOCAL
+	return !isLocal(ok != 0, err)
+}
+
+// isLocal judges the answer to the question for a client's computer: local is
+// only what the system calls so. A name that is too long, for one, is an error
+// too.
+func isLocal(answered bool, err error) bool {
+	return !answered && err == windows.ERROR_PIPE_LOCAL
 }
 
 // fromToken notes what the client's token says.
@@ -305,7 +313,13 @@ func lookupUser(name string) (Account, error) {
 
 func lookupGroup(name string) (Account, error) { return lookupUser(name) }
 
+// sameFile opens both files unless their names agree. It refuses UNC and device
+// paths: opening one sends this user's credentials to a machine of somebody
+// else's choice, or reads from a device.
 func sameFile(a, b string) bool {
+	if hasServerOrDevice(a) || hasServerOrDevice(b) {
+		return false
+	}
 	if strings.EqualFold(a, b) {
 		return a != ""
 	}
@@ -315,6 +329,12 @@ func sameFile(a, b string) bool {
 	}
 	fb, err := os.Stat(b)
 	return err == nil && os.SameFile(fa, fb)
+}
+
+// hasServerOrDevice reports whether a path begins as \\server\share, \\?\, \\.\ or
+// \??\ do.
+func hasServerOrDevice(path string) bool {
+	return len(path) >= 2 && os.IsPathSeparator(path[0]) && (os.IsPathSeparator(path[1]) || path[1] == '?')
 }
 
 // peekTimeout bounds how long Peer waits for a client's first byte.
