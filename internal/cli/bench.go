@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/grpcpipe/grpcpipe"
-	"github.com/grpcpipe/grpcpipe/internal/cli/load"
+	"github.com/grpcpipe/grpcpipe/internal/load"
 )
 
 type benchFlags struct {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/grpcpipe/grpcpipe/internal/cli/load"
+	"github.com/grpcpipe/grpcpipe/internal/load"
 )
 
 // summary is the outcome of a bench, as `-o json` prints it. Times are in
