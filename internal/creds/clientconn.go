@@ -131,6 +131,10 @@ func (c *clientConn) look(p []byte, err error) error {
 		fault := c.errorf("connect", "%s", wrong.Text(tlsWords, c.allowed))
 		c.fault.Store(&fault)
 		c.settled.Store(true)
+		// A server that speaks without listening may not take our first bytes:
+		// a pipe without a quota holds up the write until they are read. grpc
+		// waits for that write before it looks at what was read.
+		c.Conn.SetWriteDeadline(time.Unix(1, 0))
 		return fault
 	case done && err == nil:
 		return c.settle()
