@@ -37,7 +37,8 @@ var arrows = []struct {
 	{"internal/bufpool", nil, nil},
 	{"internal/pipelist", []string{"namedpipe"}, []string{"golang.org/x/sys"}},
 	{"internal/firstbytes", nil, []string{"golang.org/x/net", "golang.org/x/text"}},
-	{"namedpipe", nil, []string{"golang.org/x/sys"}},
+	{"namedpipe", []string{"internal/pipename"}, []string{"golang.org/x/sys"}},
+	{"internal/pipename", nil, []string{"golang.org/x/sys"}},
 }
 
 // grpcModules are grpc and what it needs.

@@ -97,19 +97,6 @@ func (r *rule) fence() {
 	}
 }
 
-// apply widens the socket's file from mode 0600 to the rule's mode and group.
-func (r *rule) apply(path string) error {
-	if r.gid >= 0 {
-		if err := os.Lchown(path, -1, r.gid); err != nil {
-			return explain(bare(err), fmt.Sprintf("can't give the socket to group %d", r.gid), "a user can give a file only to groups of its own")
-		}
-	}
-	if r.mode == 0o600 {
-		return nil
-	}
-	return os.Chmod(path, r.mode)
-}
-
 // admits holds a client's credentials against the rule. A nil error admits it.
 func (r *rule) admits(uid int, groups []int) error {
 	in := func(gids []int) bool {

@@ -3,17 +3,12 @@
 package namedpipe
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -21,7 +16,7 @@ import (
 type listener struct {
 	ln   *net.UnixListener
 	path string
-	file fs.FileInfo // of the socket's file when it was made
+	file fileID
 	rule rule
 	log  *slog.Logger
 	stat *counters
@@ -42,14 +37,9 @@ func (l *Listener) start(cfg ListenConfig) error {
 	if err := clearPath(path); err != nil {
 		return err
 	}
-	ln, err := bindSocket(path, &rule)
+	ln, file, err := bindSocket(path, &rule)
 	if err != nil {
 		return explainBind(path, err)
-	}
-	file, err := os.Lstat(path)
-	if err != nil {
-		ln.Close()
-		return explain(err, "the socket's file vanished while it was made", "try again")
 	}
 	l.l = listener{
 		ln: ln, path: path, file: file, rule: rule, log: cfg.log(), stat: &l.stat,
@@ -145,94 +135,4 @@ func (l *listener) depth() (waiting, queued int) {
 		return 0, 0
 	}
 	return 1, 0
-}
-
-// bindSocket makes the socket at path, listening and of the rule's mode and
-// group from the first moment that anybody can see it there. A socket that is bound but does
-// not listen yet can't be told from a dead one, so it is made under another
-// name first. And it gets its path by a link, since a link, unlike a rename,
-// fails if another server has taken the path meanwhile.
-func bindSocket(path string, r *rule) (*net.UnixListener, error) {
-	make := bindByMode
-	if bindsPrivately {
-		make = bindInFolder
-	}
-	ln, inside, err := make(path)
-	if err != nil {
-		return nil, err
-	}
-	ln.SetUnlinkOnClose(false) // close removes only a file that is still ours
-	if err = r.apply(inside); err == nil {
-		err = os.Link(inside, path)
-	}
-	os.Remove(inside)
-	if bindsPrivately {
-		os.Remove(filepath.Dir(inside))
-	}
-	if err != nil {
-		ln.Close()
-		return nil, err
-	}
-	return ln, nil
-}
-
-// bindByMode makes the socket in path's own folder. Linux gives the file of a
-// bound socket the mode of the socket itself; so the umask, which belongs to
-// the whole process, stays as it is.
-func bindByMode(path string) (_ *net.UnixListener, inside string, _ error) {
-	// The name is what the system's tools show for the socket.
-	inside = filepath.Join(parent(path), ".np"+strconv.FormatUint(uint64(rand.Uint32()), 36)+"-"+filepath.Base(path))
-	if over := len(inside) - maxSocketPath(); over > 0 {
-		inside = inside[:len(inside)-over]
-		if filepath.Dir(inside) != parent(path) {
-			return nil, "", syscall.ENAMETOOLONG
-		}
-	}
-	ln, err := listenUnix(inside, func(fd int) error { return syscall.Fchmod(fd, 0o600) })
-	return ln, inside, err
-}
-
-// bindInFolder makes the socket in a folder that only this user can enter and
-// sets its mode there: systems other than Linux take it from the umask alone.
-func bindInFolder(path string) (_ *net.UnixListener, inside string, err error) {
-	dir, err := os.MkdirTemp(parent(path), ".np")
-	if err != nil {
-		return nil, "", err
-	}
-	defer func() {
-		if err != nil {
-			os.RemoveAll(dir)
-		}
-	}()
-	inside = dir + "/s"
-	if len(inside) > maxSocketPath() {
-		return nil, "", syscall.ENAMETOOLONG
-	}
-	ln, err := listenUnix(inside, nil)
-	if err != nil {
-		return nil, "", err
-	}
-	if err = os.Chmod(inside, 0o600); err != nil {
-		ln.Close()
-		return nil, "", err
-	}
-	return ln, inside, nil
-}
-
-func listenUnix(path string, control func(fd int) error) (*net.UnixListener, error) {
-	lc := net.ListenConfig{Control: func(_, _ string, rc syscall.RawConn) error {
-		if control == nil {
-			return nil
-		}
-		var err error
-		if cerr := rc.Control(func(fd uintptr) { err = control(int(fd)) }); cerr != nil {
-			return cerr
-		}
-		return err
-	}}
-	ln, err := lc.Listen(context.Background(), "unix", path)
-	if err != nil {
-		return nil, err
-	}
-	return ln.(*net.UnixListener), nil
 }

@@ -44,7 +44,7 @@ func clearPath(path string) error {
 	if uid := ownerOf(file); uid != os.Geteuid() {
 		return explainAs(syscall.EADDRINUSE, fs.ErrPermission, fmt.Sprintf("a dead socket of another user (uid %d) is in the way", uid), "that user, or root, must remove it")
 	}
-	if err := removeSame(path, file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeSame(path, idOf(file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -70,12 +70,12 @@ func probe(path string) (dead bool, err error) {
 }
 
 // removeSame removes the file at path if it is the given one.
-func removeSame(path string, file fs.FileInfo) error {
+func removeSame(path string, file fileID) error {
 	now, err := os.Lstat(path)
 	if err != nil {
 		return err
 	}
-	if !os.SameFile(now, file) {
+	if idOf(now) != file {
 		return explain(syscall.EADDRINUSE, "another process has just taken this name", "choose another name")
 	}
 	if err := os.Remove(path); err != nil {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -130,6 +131,45 @@ func TestAccessErrors(t *testing.T) {
 			t.Errorf("Describe: %v", err)
 		}
 	}
+}
+
+// TestPlantedLinks: root listens in a folder of a user's who swaps whatever root
+// makes there for links to a file of root's. The file stays as it is.
+func TestPlantedLinks(t *testing.T) {
+	needRoot(t)
+	base, err := os.MkdirTemp("/tmp", "np")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
+	user := syscall.Credential{Uid: 70001, Gid: 70001}
+	dir, trap, secret := base+"/d", base+"/trap", base+"/secret"
+	for _, made := range []string{base, dir, trap} {
+		os.Mkdir(made, 0o755)
+		if err := errors.Join(os.Chmod(made, 0o755), os.Chown(made, int(user.Uid), int(user.Gid))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.WriteFile(secret, nil, 0o600), os.Symlink(secret, trap+"/s")); err != nil {
+		t.Fatal(err)
+	}
+	startReady(t, commandAs(t, user, "swap", dir, trap))
+	lc := namedpipe.ListenConfig{Access: namedpipe.Access{Who: namedpipe.Everyone}, NameTakenTimeout: -1}
+	made := 0
+	for range 300 {
+		l, err := lc.Listen(t.Context(), dir+"/s")
+		if err == nil {
+			made++
+			l.Close()
+		}
+	}
+	if file, err := os.Lstat(secret); err != nil || file.Mode() != 0o600 {
+		t.Errorf("the file: %v, %v", file.Mode(), err)
+	}
+	if swapped, _ := filepath.Glob(dir + "/old*"); len(swapped) == 0 {
+		t.Error("nothing was swapped")
+	}
+	t.Logf("%d of 300 listeners were made", made)
 }
 
 // TestSquatted: a stranger listens on the name first. The client refuses it

@@ -56,7 +56,7 @@ func (l *listener) watch() {
 func (l *listener) look(strange int) int {
 	file, err := os.Lstat(l.path)
 	switch {
-	case err == nil && os.SameFile(file, l.file):
+	case err == nil && idOf(file) == l.file:
 		return 0
 	case err == nil || errors.Is(err, fs.ErrNotExist):
 		return strange + 1

@@ -4,15 +4,16 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
+
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
 // A listening is a socket that a process of this network namespace listens on.
 type listening struct {
 	inode uint32 // of its file
-	path  string // as it was bound
+	path  string // as it was bound, but for the folder that namedpipe makes it in
 }
 
 // states returns what tells the state of a socket by its path. The kernel is
@@ -41,10 +42,6 @@ func states() func(path string) string {
 		return "stale"
 	}
 }
-
-// bindName is what package namedpipe puts before a socket's name until its mode
-// is set; the kernel remembers the name that a socket was bound with.
-var bindName = regexp.MustCompile(`^\.np[0-9a-z]{1,7}-`)
 
 // The parts of the socket diagnosis protocol, see sock_diag(7), that this takes.
 const (
@@ -125,7 +122,6 @@ func parseListening(b []byte) (l listening, ok bool) {
 		}
 		b = b[min((size+3)&^3, len(b)):]
 	}
-	dir, base := filepath.Split(l.path)
-	l.path = dir + bindName.ReplaceAllString(base, "")
+	l.path = pipename.CutTemp(l.path)
 	return l, ok && strings.HasPrefix(l.path, "/")
 }

@@ -1,0 +1,3 @@
+// Package pipename holds the rules of pipe names that more than one package
+// needs.
+package pipename
