@@ -75,6 +75,13 @@ type Access struct {
 	// can't be combined with Deny: what a remote client is can't be told from
 	// its token alone.
 	Remote bool
+
+	// Check, if not nil, has the last word on a client that the rest lets in.
+	// It is called before Accept returns the connection, with what can be known
+	// before the client has sent a byte: off Windows all of Peer, on Windows the
+	// process (PID, Executable, IsProcess) alone. A client that it returns an
+	// error for is disconnected, and the error is logged. It must not block.
+	Check func(*Peer) error
 }
 
 // Describe says what the access means on this system for a server that runs as

@@ -49,7 +49,7 @@ func (lc *ListenConfig) listenName(ctx context.Context, name string) (*Listener,
 	if err != nil {
 		return nil, opError("listen", addr, err)
 	}
-	l := &Listener{addr: addr, onlySelf: cfg.Access.onlySelf()}
+	l := &Listener{addr: addr, onlySelf: cfg.Access.onlySelf(), check: cfg.Access.Check, log: cfg.log()}
 	giveUp := time.Now().Add(cfg.NameTakenTimeout)
 	if err := ctx.Err(); err != nil {
 		return nil, opError("listen", addr, explain(err, "the context ended before the pipe was made", ""))

@@ -154,6 +154,8 @@ type Listener struct {
 	l        listener
 	stat     counters
 	onlySelf bool // nobody but the current user is let in
+	check    func(*Peer) error
+	log      *slog.Logger
 }
 
 // Accept waits for the next connection and returns it as a *Conn. Clients that
@@ -171,13 +173,38 @@ func (l *Listener) Accept() (net.Conn, error) {
 
 // AcceptPipe is Accept with the type of the connection.
 func (l *Listener) AcceptPipe() (*Conn, error) {
-	c, err := l.l.accept()
-	if err != nil {
-		return nil, opError("accept", l.addr, err)
+	for {
+		opened, err := l.l.accept()
+		if err != nil {
+			return nil, opError("accept", l.addr, err)
+		}
+		c := &Conn{addr: l.addr, conn: opened, onlySelf: l.onlySelf}
+		if !l.admits(c) {
+			continue
+		}
+		c.open = &l.stat.open
+		l.stat.accepted.Add(1)
+		l.stat.open.Add(1)
+		return c, nil
 	}
-	l.stat.accepted.Add(1)
-	l.stat.open.Add(1)
-	return &Conn{addr: l.addr, conn: c, open: &l.stat.open, onlySelf: l.onlySelf}, nil
+}
+
+// admits holds a new client against Access.Check.
+func (l *Listener) admits(c *Conn) bool {
+	if l.check == nil {
+		return true
+	}
+	p, err := c.processOf()
+	if err == nil {
+		err = l.check(p)
+	}
+	if err == nil {
+		return true
+	}
+	c.Close()
+	l.stat.denied.Add(1)
+	l.log.Warn("namedpipe: a client was refused", "pipe", l.addr.path, "client", p, "error", err)
+	return false
 }
 
 // Close stops listening and frees the name. Clients that are connected but not

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"runtime"
 	"syscall"
 	"time"
@@ -43,6 +44,9 @@ func (c *Conn) impersonate(func() error) error { return errSystem }
 func lookupUser(string) (Account, error)       { return Account{}, errSystem }
 func lookupGroup(string) (Account, error)      { return Account{}, errSystem }
 func birthOf(int) (uint64, error)              { return 0, errSystem }
+func (c *Conn) processOf() (*Peer, error)      { return nil, errSystem }
+func holds(*os.Process) bool                   { return false }
+func unknowable(error) bool                    { return false }
 func whoListens(string) *Peer                  { return nil }
 func sameFile(a, b string) bool                { return false }
 

@@ -74,6 +74,7 @@ func describeServer(pipe windows.Handle) (*Peer, *windows.SID, error) {
 	if err := windows.GetNamedPipeServerProcessId(pipe, &pid); err == nil {
 		p.PID = int(pid)
 		p.Executable = executableOf(p.PID)
+		p.birth, _ = birthOf(p.PID)
 	}
 	if own, err := tokenOwner(windows.GetCurrentProcessToken()); err == nil && owner != nil {
 		p.SameUser = own.Equals(owner)

@@ -1,0 +1,16 @@
+package child
+
+import (
+	"crypto/rand"
+	"strings"
+)
+
+// A privateDir does not exist on Windows, where pipes are no files.
+type privateDir struct{}
+
+func (*privateDir) remove() {}
+
+// randomPipe returns a name that nobody can guess.
+func randomPipe() (string, *privateDir, error) {
+	return "grpcpipe-child-" + strings.ToLower(rand.Text()), nil, nil
+}
