@@ -1,33 +1,12 @@
 package main
 
 import (
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
-
-func TestHistogram(t *testing.T) {
-	var h histogram
-	for i := 1; i <= 1000; i++ {
-		h.add(time.Duration(i) * time.Microsecond)
-	}
-	for _, tt := range []struct{ q, want float64 }{{0.5, 500e3}, {0.99, 990e3}, {1, 1000e3}} {
-		if got := float64(h.quantile(tt.q)); math.Abs(got/tt.want-1) > 0.01 {
-			t.Errorf("quantile %v is %v, want %v", tt.q, got, tt.want)
-		}
-	}
-	for _, d := range []time.Duration{-1, 0, 1, 127, 128, 129, time.Hour, math.MaxInt64} {
-		i := slot(uint64(max(d, 0)))
-		from, to := bounds(i)
-		if i < len(h)-1 && (float64(d) >= to || d > 0 && float64(d) < from) {
-			t.Errorf("%d ns falls into the slot from %v to %v", d, from, to)
-		}
-		h.add(d)
-	}
-}
 
 func TestSpread(t *testing.T) {
 	s, ok := spreadOf([]float64{5, 1, 4, 2, 3})

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/grpcpipe/grpcpipe/internal/load"
 )
 
 // An outcome is one measurement.
@@ -143,47 +143,25 @@ func (l *loader) dialOnce() (int, error) {
 	return 1, s.echo(context.Background(), make([]byte, 64))
 }
 
-// drive lets the workers work until the time is over.
+// drive lets the workers work until the time is over or one of them fails.
 func drive(workers []worker, d time.Duration) (*outcome, error) {
-	var (
-		wg    sync.WaitGroup
-		stop  atomic.Bool
-		times = make([]*histogram, len(workers))
-		ops   = make([]int64, len(workers))
-		errs  = make([]error, len(workers))
-		start = time.Now()
-	)
-	for i, w := range workers {
-		times[i] = new(histogram)
-		wg.Go(func() {
-			last := time.Now()
-			for !stop.Load() {
-				n, err := w()
-				if err != nil {
-					errs[i] = err
-					stop.Store(true)
-					return
-				}
-				now := time.Now()
-				times[i].add(now.Sub(last))
-				ops[i] += int64(n)
-				last = now
-				if now.Sub(start) >= d {
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	o := &outcome{Elapsed: time.Since(start)}
-	var all histogram
-	for i := range workers {
-		if errs[i] != nil {
-			return nil, errs[i]
+	ctx, fail := context.WithCancelCause(context.Background())
+	defer fail(nil)
+	ops := make([]int64, len(workers))
+	r := load.Run(ctx, load.Config{Workers: len(workers), Duration: d, Call: func(i int) error {
+		n, err := workers[i]()
+		if err != nil {
+			fail(err)
 		}
-		o.Ops += ops[i]
-		all.merge(times[i])
+		ops[i] += int64(n)
+		return err
+	}})
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
 	}
-	o.P50, o.P99 = all.quantile(0.5), all.quantile(0.99)
+	o := &outcome{Elapsed: r.Elapsed, P50: r.Percentile(50), P99: r.Percentile(99)}
+	for _, n := range ops {
+		o.Ops += n
+	}
 	return o, nil
 }

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// Latencies are kept to three digits from 1 µs to 100 s, in nanoseconds.
-	lowest, highest, digits = 1000, int64(100 * time.Second), 3
+	// Latencies are kept to three digits up to 100 s, in nanoseconds.
+	lowest, highest, digits = 1, int64(100 * time.Second), 3
 	// errorPause keeps a closed loop from spinning when no call gets through.
 	errorPause = 10 * time.Millisecond
 	// interval is the width of the points of the series.
@@ -72,26 +72,31 @@ type Result struct {
 	Interrupted bool
 }
 
-// worker is one loop's own numbers. Its lock is taken by the loop for each call
-// and by the collector once a second.
+// A worker holds the latencies of one loop until there are enough of them for a
+// batch, so that loops don't wait for each other after each call.
 type worker struct {
-	mu     sync.Mutex
-	took   []time.Duration // the latencies since the collector came by
-	spare  []time.Duration // the collector's: what took was before
-	failed map[codes.Code]int64
-	first  map[codes.Code]string
+	mu   sync.Mutex
+	took []time.Duration
 }
+
+// batch is the number of latencies that a worker holds.
+const batch = 64
 
 type run struct {
 	cfg     Config
 	workers []*worker
 	next    atomic.Int64 // the number of the next call
-	calls   atomic.Int64
-	errors  atomic.Int64
+	counted atomic.Int64 // calls begun after the warm-up, if Count limits them
 	began   time.Time
 	counts  time.Time // when counting begins
 	end     time.Time
-	second  *hdrhistogram.Histogram // the last point's
+
+	mu     sync.Mutex
+	res    *Result
+	errors int64                   // of res.Errors
+	failed int64                   // errors since the last point
+	second *hdrhistogram.Histogram // latencies since the last point
+	last   *hdrhistogram.Histogram // latencies of the last point
 }
 
 func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
@@ -99,12 +104,13 @@ func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, hi
 // Run makes the calls. The end of ctx ends it early; what was measured until
 // then is returned all the same.
 func Run(ctx context.Context, cfg Config) *Result {
-	r := &run{cfg: cfg, began: time.Now()}
+	r := &run{cfg: cfg, began: time.Now(), second: newHistogram(), last: newHistogram()}
 	r.counts = r.began.Add(cfg.Warmup)
 	r.end = r.counts.Add(cfg.Duration)
+	r.res = &Result{Started: r.counts, Errors: map[codes.Code]int64{}, FirstErrors: map[codes.Code]string{}, Latency: newHistogram()}
 	var wg sync.WaitGroup
 	for i := range cfg.Workers {
-		w := &worker{failed: map[codes.Code]int64{}, first: map[codes.Code]string{}}
+		w := &worker{took: make([]time.Duration, 0, batch)}
 		r.workers = append(r.workers, w)
 		wg.Go(func() { r.loop(ctx, i, w) })
 	}
@@ -139,7 +145,7 @@ func (r *run) loop(ctx context.Context, i int, w *worker) {
 			return
 		}
 		counted := !start.Before(r.counts)
-		if counted && r.cfg.Count > 0 && r.calls.Load()+r.errors.Load() >= r.cfg.Count {
+		if counted && r.cfg.Count > 0 && r.counted.Add(1) > r.cfg.Count {
 			return
 		}
 		err := r.cfg.Call(i)
@@ -157,19 +163,33 @@ func (r *run) loop(ctx context.Context, i int, w *worker) {
 }
 
 func (r *run) record(w *worker, took time.Duration, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err == nil {
-		r.calls.Add(1)
-		w.took = append(w.took, took)
+	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.errors++
+		r.failed++
+		code := status.Code(err)
+		r.res.Errors[code]++
+		if r.res.FirstErrors[code] == "" {
+			r.res.FirstErrors[code] = status.Convert(err).Message()
+		}
 		return
 	}
-	r.errors.Add(1)
-	code := status.Code(err)
-	w.failed[code]++
-	if w.first[code] == "" {
-		w.first[code] = status.Convert(err).Message()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.took = append(w.took, took); len(w.took) == batch {
+		r.take(w)
 	}
+}
+
+// take adds what a worker holds to the second under way. The worker is locked.
+func (r *run) take(w *worker) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range w.took {
+		r.second.RecordValue(min(max(int64(d), lowest), highest)) // so that no error can be
+	}
+	w.took = w.took[:0]
 }
 
 func sleepUntil(ctx context.Context, timer *time.Timer, at time.Time) bool {
@@ -186,9 +206,8 @@ func sleepUntil(ctx context.Context, timer *time.Timer, at time.Time) bool {
 	}
 }
 
-// collect gathers what the workers measure, once a second, until done.
+// collect makes points of what the workers measure, one a second, until done.
 func (r *run) collect(ctx context.Context, done <-chan struct{}) *Result {
-	res := &Result{Started: r.counts, Errors: map[codes.Code]int64{}, FirstErrors: map[codes.Code]string{}, Latency: newHistogram()}
 	tick := time.NewTicker(interval / 5)
 	defer tick.Stop()
 	next := r.counts.Add(interval)
@@ -199,65 +218,65 @@ func (r *run) collect(ctx context.Context, done <-chan struct{}) *Result {
 			running, now = false, time.Now()
 		case now = <-tick.C:
 		}
+		for _, w := range r.workers {
+			w.mu.Lock()
+			r.take(w)
+			w.mu.Unlock()
+		}
 		if !now.Before(next) || !running {
-			r.gather(res, now)
+			r.point(now)
 			for !next.After(now) {
 				next = next.Add(interval)
 			}
 		}
 		if r.cfg.Progress != nil && running {
-			pr := Progress{Warming: now.Before(r.counts), Elapsed: now.Sub(r.counts), Calls: r.calls.Load(), Errors: r.errors.Load()}
-			if len(res.Series) > 0 {
-				pr.Last = res.Series[len(res.Series)-1]
-			}
-			r.cfg.Progress(pr)
+			r.cfg.Progress(r.progress(now))
 		}
 	}
-	res.Elapsed = max(time.Since(r.counts), 0) // Ctrl-C may come in the warm-up
-	res.Calls = r.calls.Load()
-	res.Interrupted = ctx.Err() != nil
-	return res
+	r.res.Elapsed = max(time.Since(r.counts), 0) // Ctrl-C may come in the warm-up
+	r.res.Calls = r.res.Latency.TotalCount()
+	r.res.Interrupted = ctx.Err() != nil
+	return r.res
 }
 
-// gather takes the workers' numbers over into the result, as a point of the
-// series. What comes within half an interval of the point before, which can only
-// be the end, becomes part of it: a few calls in a few milliseconds would say
-// nothing true of a second.
-func (r *run) gather(res *Result, now time.Time) {
+func (r *run) progress(now time.Time) Progress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := Progress{
+		Warming: now.Before(r.counts), Elapsed: now.Sub(r.counts),
+		Calls: r.res.Latency.TotalCount() + r.second.TotalCount(), Errors: r.errors,
+	}
+	if n := len(r.res.Series); n > 0 {
+		p.Last = r.res.Series[n-1]
+	}
+	return p
+}
+
+// point ends the second under way. What comes within half an interval of the
+// point before, which can only be the end, becomes part of that point: a few
+// calls in a few milliseconds would say nothing true of a second.
+func (r *run) point(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	res := r.res
 	n := len(res.Series)
 	if n == 0 && now.Before(r.counts) {
 		return // Ctrl-C in the warm-up
 	}
 	if n == 0 || now.Sub(r.counts)-res.Series[n-1].At >= interval/2 {
 		res.Series = append(res.Series, Point{})
-		r.second = newHistogram()
+		r.last.Reset()
 		n++
 	}
+	res.Latency.Merge(r.second)
+	r.last.Merge(r.second)
+	r.second.Reset()
 	p := &res.Series[n-1]
 	p.At = now.Sub(r.counts)
-	for _, w := range r.workers {
-		w.mu.Lock()
-		took := w.took
-		w.took, w.spare = w.spare[:0], took
-		for code, n := range w.failed {
-			res.Errors[code] += n
-			p.Errors += n
-			delete(w.failed, code)
-		}
-		for code, text := range w.first {
-			if res.FirstErrors[code] == "" {
-				res.FirstErrors[code] = text
-			}
-		}
-		w.mu.Unlock()
-		for _, d := range took {
-			v := min(max(int64(d), lowest), highest) // so that no error can be
-			r.second.RecordValue(v)
-			res.Latency.RecordValue(v)
-		}
-	}
-	p.Calls = r.second.TotalCount()
-	p.P50, p.P99 = time.Duration(r.second.ValueAtQuantile(50)), time.Duration(r.second.ValueAtQuantile(99))
+	p.Calls = r.last.TotalCount()
+	p.Errors += r.failed
+	r.failed = 0
+	p.P50, p.P99 = time.Duration(r.last.ValueAtQuantile(50)), time.Duration(r.last.ValueAtQuantile(99))
 }
 
 // A Bucket is a bar of a histogram: how many calls took longer than the bucket
