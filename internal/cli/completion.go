@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 )
 
 // completionTimeout is what pressing Tab may take.
@@ -53,7 +53,7 @@ func completePipe(cmd *cobra.Command, args []string, begun string) ([]string, co
 }
 
 func pipeNames(cmd *cobra.Command, begun string) ([]string, cobra.ShellCompDirective) {
-	entries, err := pipelist.System.List(begun + "*")
+	entries, err := follow.System.List(begun + "*")
 	if err != nil {
 		cobra.CompErrorln(err.Error())
 		return nil, cobra.ShellCompDirectiveNoFileComp

@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/grpcpipe/grpcpipe"
-	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -266,7 +266,7 @@ func (d *doctor) missing(ctx context.Context, text string) {
 		d.trouble(exitConnect, "there", text+"; "+found, next)
 		return
 	}
-	entries, err := pipelist.System.List("*")
+	entries, err := follow.System.List("*")
 	if err != nil {
 		d.trouble(exitConnect, "there", text+"; similar names can't be looked for: "+err.Error(), "start the server, or check the name")
 		return

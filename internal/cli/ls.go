@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -97,7 +97,7 @@ adds the owner, who may connect, and the server's process.`,
 
 // list returns the pipes in order of their names.
 func list(ctx context.Context, glob string, details bool) ([]row, error) {
-	entries, err := pipelist.System.List(glob)
+	entries, err := follow.System.List(glob)
 	if err != nil {
 		return nil, internal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/grpcpipe/grpcpipe"
-	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 )
 
 // A session is a channel that has been seen to work, and how it came to be.
@@ -123,7 +123,7 @@ func (s *session) becomeReady(ctx context.Context, timeout time.Duration) error 
 // nothingFits is the error for a pattern of pipes to which there is none.
 func nothingFits(target string) error {
 	pattern := strings.TrimPrefix(target, "npipe:")
-	if _, err := pipelist.System.List(pattern); err != nil {
+	if _, err := follow.System.List(pattern); err != nil {
 		return cannotConnect(err)
 	}
 	return cannotConnect(fmt.Errorf("no pipe fits %s: start a server, or see what there is with `grpcpipe ls`", target))
