@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strings"
 )
 
 // ErrReplaced is matched by the error of Accept when, off Windows, the socket's
@@ -18,7 +19,14 @@ var ErrReplaced error = &problem{text: "the socket's path is no longer this list
 // over the errors that errors.Is should find.
 type problem struct {
 	text   string
+	remedy string // the end of text that says what to do, or ""
 	causes []error
+}
+
+// Advice splits the text into what happened and what to do about it, for
+// programs that show the two apart.
+func (p *problem) Advice() (what, remedy string) {
+	return strings.TrimSuffix(strings.TrimSuffix(p.text, p.remedy), ": "), p.remedy
 }
 
 func (p *problem) Error() string   { return p.text }
@@ -40,7 +48,7 @@ func explain(err error, what, remedy string) error {
 	if remedy != "" {
 		text += ": " + remedy
 	}
-	return &problem{text: text, causes: []error{err}}
+	return &problem{text: text, remedy: remedy, causes: []error{err}}
 }
 
 // explainAs is explain for an error that should match a second one as well.
