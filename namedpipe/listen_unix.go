@@ -8,10 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"slices"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -26,9 +23,6 @@ type listener struct {
 	stop chan struct{} // closed by close
 	done chan struct{} // closed when watch has ended
 
-	taken  knock        // at another server, while it has the name
-	warned atomic.Int64 // when accept was last said to fail, in Unix seconds
-
 	mu     sync.Mutex
 	ended  error // why accept fails from now on: net.ErrClosed or ErrReplaced
 	closed bool
@@ -40,7 +34,7 @@ func (l *Listener) start(cfg ListenConfig) error {
 	if err != nil {
 		return err
 	}
-	if err := clearPath(path, &l.l.taken); err != nil {
+	if err := clearPath(path); err != nil {
 		return err
 	}
 	ln, file, err := bindSocket(path, &rule)
@@ -55,16 +49,8 @@ func (l *Listener) start(cfg ListenConfig) error {
 	return nil
 }
 
-// Accept is tried again after acceptPause, which doubles up to acceptPauseMost,
-// and its failures are logged once in warnSeconds.
-const (
-	acceptPause     = 5 * time.Millisecond
-	acceptPauseMost = 100 * time.Millisecond
-	warnSeconds     = 10
-)
-
 func (l *listener) accept() (conn, error) {
-	for pause := acceptPause; ; pause = min(2*pause, acceptPauseMost) {
+	for {
 		uc, err := l.ln.AcceptUnix()
 		if err == nil {
 			if c := newConn(uc); l.admits(c) {
@@ -78,27 +64,15 @@ func (l *listener) accept() (conn, error) {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return conn{}, err
 		}
-		if !isShortage(err) {
-			return conn{}, explain(bare(err), "the system accepts no connections for this listener", "close it and listen again")
-		}
-		// The backlog keeps the clients meanwhile, and an error here would end a
-		// server that could go on in a moment.
+		// Out of files or memory: the backlog keeps the clients meanwhile, and
+		// an error here would end a server that could go on in a moment.
 		l.stat.retries.Add(1)
-		if now, last := time.Now().Unix(), l.warned.Load(); now-last >= warnSeconds && l.warned.CompareAndSwap(last, now) {
-			l.log.Warn("namedpipe: accept failed, trying again", "pipe", l.path, "error", err, "retries", l.stat.retries.Load())
-		}
+		l.log.Warn("namedpipe: accept failed, trying again", "pipe", l.path, "error", err)
 		select {
-		case <-time.After(pause):
+		case <-time.After(5 * time.Millisecond):
 		case <-l.stop:
 		}
 	}
-}
-
-// isShortage reports whether accept has failed for a reason that passes: the
-// process or the system is short of descriptors or memory.
-func isShortage(err error) bool {
-	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR},
-		func(shortage error) bool { return errors.Is(err, shortage) })
 }
 
 // admits holds the client's credentials against the rule. A client that is not

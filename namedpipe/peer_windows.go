@@ -1,12 +1,12 @@
 package namedpipe
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -20,52 +20,46 @@ var (
 )
 
 func (c *Conn) identify() (*Peer, error) {
-	var s server
+	var p *Peer
 	err := c.onHandle(func(pipe windows.Handle) (err error) {
 		if c.client {
-			s, err = serverOf(pipe)
+			p, err = serverOf(pipe)
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if c.client {
-		s.name(context.Background())
-		return s.peer, nil
+	if c.client || err != nil {
+		return p, err
 	}
 	// A client that was opened without SECURITY_SQOS_PRESENT has no token to
 	// show before something of it has been read.
 	if err := c.peeked.fill(c); err != nil {
 		return nil, err
 	}
-	p := &Peer{}
-	var user *windows.SID
+	p = &Peer{}
 	err = c.onHandle(func(pipe windows.Handle) error {
 		p.Remote = isRemote(pipe)
 		var pid uint32
 		if err := windows.GetNamedPipeClientProcessId(pipe, &pid); err == nil && !p.Remote {
 			p.PID = int(pid) // of another machine's process it would be the number of some process here
 		}
-		token, err := openClientToken(pipe, func(token windows.Token) (err error) {
-			user, err = p.fromToken(token)
-			return err
-		})
+		token, err := openClientToken(pipe)
 		if errors.Is(err, windows.ERROR_CANT_OPEN_ANONYMOUS) {
 			p.Level, p.SameUser = Anonymous, c.onlySelf && !p.Remote
+			return nil
+		}
+		if errors.Is(err, windows.ERROR_ACCESS_DENIED) {
+			// The token's own descriptor doesn't let this process look at it.
+			p.SameUser = c.onlySelf && !p.Remote
 			return nil
 		}
 		if err != nil {
 			return explain(err, "the system doesn't tell who the client is", "")
 		}
 		c.token.set(c, token)
-		return nil
+		return p.fromToken(token)
 	})
 	if err != nil {
 		return nil, err
-	}
-	if user != nil {
-		p.User = accountOf(context.Background(), user)
 	}
 	if !p.Remote {
 		p.Executable = executableOf(p.PID)
@@ -104,18 +98,17 @@ func isLocal(answered bool, err error) bool {
 	return !answered && err == windows.ERROR_PIPE_LOCAL
 }
 
-// fromToken notes what the client's token says, except for the name of its user,
-// which it returns: the thread acts as the client here, who may not be let look
-// for names.
-func (p *Peer) fromToken(token windows.Token) (*windows.SID, error) {
+// fromToken notes what the client's token says.
+func (p *Peer) fromToken(token windows.Token) error {
 	user, err := token.GetTokenUser()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	groups, err := token.GetTokenGroups()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	p.User = accountOf(user.User.Sid)
 	for _, g := range groups.AllGroups() {
 		if g.Attributes&windows.SE_GROUP_ENABLED != 0 && g.Attributes&windows.SE_GROUP_USE_FOR_DENY_ONLY == 0 {
 			p.Groups = append(p.Groups, g.Sid.String())
@@ -123,35 +116,33 @@ func (p *Peer) fromToken(token windows.Token) (*windows.SID, error) {
 	}
 	level, err := tokenInfo32(token, windows.TokenImpersonationLevel)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	p.Level = levelOf(level)
 	session, err := tokenInfo32(token, windows.TokenSessionId)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	p.Session = int(session)
-	pkg, err := packageOf(token)
-	if err != nil {
-		return nil, err
-	}
-	if pkg != nil {
-		p.Package = pkg.String()
-	}
 	p.Elevated = token.IsElevated()
-	p.Administrator = isAdministrator(token, groups)
+	p.Administrator = isAdministrator(token)
 	p.Integrity = integrityOf(token)
+	p.Package = packageOf(token)
 	p.UserProven = true
 	if own, err := windows.GetCurrentProcessToken().GetTokenUser(); err == nil {
 		p.SameUser = own.User.Sid.Equals(user.User.Sid)
 	}
-	return user.User.Sid, nil
+	return nil
 }
 
-// isAdministrator reports whether the user is an administrator now, or could be
+// isAdministrator tells whether the user is an administrator now, or could be
 // after a prompt: then UAC has linked a full token to this one.
-func isAdministrator(token windows.Token, groups *windows.Tokengroups) bool {
-	if hasAdmins(groups.AllGroups()) {
+func isAdministrator(token windows.Token) bool {
+	admins, err := windows.CreateWellKnownSid(windows.WinBuiltinAdministratorsSid)
+	if err != nil {
+		return false
+	}
+	if member, err := token.IsMember(admins); err == nil && member {
 		return true
 	}
 	linked, err := token.GetLinkedToken()
@@ -159,33 +150,37 @@ func isAdministrator(token windows.Token, groups *windows.Tokengroups) bool {
 		return false
 	}
 	defer linked.Close()
-	groups, err = linked.GetTokenGroups()
-	return err == nil && hasAdmins(groups.AllGroups())
+	groups, err := linked.GetTokenGroups()
+	if err != nil {
+		return false
+	}
+	for _, g := range groups.AllGroups() {
+		if g.Sid.Equals(admins) && g.Attributes&windows.SE_GROUP_ENABLED != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func integrityOf(token windows.Token) string {
-	rid, err := integrityRID(token)
-	if err != nil {
+	rid, ok := integrityRID(token)
+	if !ok {
 		return ""
 	}
 	return integrityName(rid)
 }
 
 // integrityRID is the last number of the token's S-1-16-… label.
-func integrityRID(token windows.Token) (uint32, error) {
+func integrityRID(token windows.Token) (uint32, bool) {
 	buf, err := tokenInfo(token, windows.TokenIntegrityLevel)
 	if err != nil {
-		return 0, err
+		return 0, false
 	}
-	return lastNumber((*windows.Tokenmandatorylabel)(unsafe.Pointer(&buf[0])).Label.Sid)
-}
-
-// lastNumber is the last number of a SID, which for a label is the level.
-func lastNumber(sid *windows.SID) (uint32, error) {
+	sid := (*windows.Tokenmandatorylabel)(unsafe.Pointer(&buf[0])).Label.Sid
 	if sid == nil || sid.SubAuthorityCount() == 0 {
-		return 0, errors.New("the label is empty")
+		return 0, false
 	}
-	return sid.SubAuthority(uint32(sid.SubAuthorityCount()) - 1), nil
+	return sid.SubAuthority(uint32(sid.SubAuthorityCount()) - 1), true
 }
 
 // The levels of https://learn.microsoft.com/windows/win32/secauthz/mandatory-integrity-control.
@@ -216,22 +211,19 @@ const (
 	tokenAppContainerSid = 31
 )
 
-// packageOf returns the SID of the token's AppContainer package, nil if it has
-// none.
-func packageOf(token windows.Token) (*windows.SID, error) {
+func packageOf(token windows.Token) string {
 	in, err := tokenInfo32(token, tokenIsAppContainer)
 	if err != nil || in == 0 {
-		return nil, err
+		return ""
 	}
 	buf, err := tokenInfo(token, tokenAppContainerSid)
 	if err != nil {
-		return nil, err
+		return ""
 	}
-	sid := *(**windows.SID)(unsafe.Pointer(&buf[0])) // TOKEN_APPCONTAINER_INFORMATION is one pointer into buf
-	if sid == nil {
-		return nil, errors.New("the token is an AppContainer's without a package")
+	if sid := *(**windows.SID)(unsafe.Pointer(&buf[0])); sid != nil {
+		return sid.String()
 	}
-	return sid.Copy()
+	return ""
 }
 
 func levelOf(level uint32) ImpersonationLevel {
@@ -250,6 +242,28 @@ func tokenInfo32(token windows.Token, class uint32) (value uint32, err error) {
 	n := uint32(unsafe.Sizeof(value))
 	err = windows.GetTokenInformation(token, class, (*byte)(unsafe.Pointer(&value)), n, &n)
 	return value, err
+}
+
+// names remembers what accounts are called: asking can take seconds where a
+// domain controller must be asked.
+var names sync.Map // SID as text -> name
+
+func accountOf(sid *windows.SID) Account {
+	a := Account{ID: sid.String()}
+	if name, ok := names.Load(a.ID); ok {
+		a.Name = name.(string)
+		return a
+	}
+	account, domain, _, err := sid.LookupAccount("")
+	if err != nil {
+		return a
+	}
+	a.Name = account
+	if domain != "" {
+		a.Name = domain + `\` + account
+	}
+	names.Store(a.ID, a.Name)
+	return a
 }
 
 func executableOf(pid int) string {
@@ -288,6 +302,16 @@ func birthOf(pid int) (uint64, error) {
 	}
 	return uint64(created.HighDateTime)<<32 | uint64(created.LowDateTime), nil
 }
+
+func lookupUser(name string) (Account, error) {
+	sid, err := account(name)
+	if err != nil {
+		return Account{}, err
+	}
+	return accountOf(sid), nil
+}
+
+func lookupGroup(name string) (Account, error) { return lookupUser(name) }
 
 // sameFile opens both files unless their names agree. It refuses UNC and device
 // paths: opening one sends this user's credentials to a machine of somebody

@@ -4,8 +4,8 @@ package namedpipe
 
 import (
 	"errors"
+	"io/fs"
 	"os"
-	"syscall"
 	"time"
 )
 
@@ -24,25 +24,7 @@ const watchInterval = 250 * time.Millisecond
 // woken, and a waiting one takes a tenth less time to be, since its wait in the
 // kernel needs no clock.
 func (l *listener) watch() {
-	if !l.lost() {
-		close(l.done)
-		return
-	}
-	l.mu.Lock()
-	if l.ended == nil {
-		l.ended = &problem{
-			text:   ErrReplaced.Error() + ": another process has replaced or removed it; find out which and listen again",
-			causes: []error{ErrReplaced},
-		}
-	}
-	l.mu.Unlock()
-	l.ln.Close()  // unblocks accept
-	close(l.done) // the logger is the caller's and may call Close, which waits for it
-	l.log.Error("namedpipe: another process has replaced or removed the socket's file", "pipe", l.path)
-}
-
-// lost waits until the path is another's, or until close.
-func (l *listener) lost() bool {
+	defer close(l.done)
 	news, end := changes(l.path)
 	defer end()
 	for strange := l.look(0); strange < 2; strange = l.look(strange) {
@@ -53,12 +35,21 @@ func (l *listener) lost() bool {
 		}
 		select {
 		case <-l.stop:
-			return false
+			return
 		case <-from:
 		case <-again:
 		}
 	}
-	return true
+	l.mu.Lock()
+	if l.ended == nil {
+		l.ended = &problem{
+			text:   ErrReplaced.Error() + ": another process has replaced or removed it; find out which and listen again",
+			causes: []error{ErrReplaced},
+		}
+	}
+	l.mu.Unlock()
+	l.log.Error("namedpipe: another process has replaced or removed the socket's file", "pipe", l.path)
+	l.ln.Close() // unblocks accept
 }
 
 // look returns how many looks in a row have found the path to be another's.
@@ -67,7 +58,7 @@ func (l *listener) look(strange int) int {
 	switch {
 	case err == nil && idOf(file) == l.file:
 		return 0
-	case err == nil || isNowhere(err) || errors.Is(err, syscall.ELOOP):
+	case err == nil || errors.Is(err, fs.ErrNotExist):
 		return strange + 1
 	}
 	return strange

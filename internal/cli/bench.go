@@ -18,12 +18,12 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 	"github.com/grpcpipe/grpcpipe/internal/load"
 )
 
 type benchFlags struct {
 	data        string
-	headers     []string
 	concurrency int
 	connections int
 	rate        float64
@@ -72,7 +72,6 @@ measured. The exit status is 64 plus the commonest code if calls failed.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&flags.data, "data", "d", "", "the request, or for a stream the requests: JSON, @FILE or @-")
-	f.StringArrayVarP(&flags.headers, "header", "H", nil, "a header to send, as 'name: value' (repeatable)")
 	f.IntVarP(&flags.concurrency, "concurrency", "c", 0, "calls under way at the same time (default 1; with --rate at most 256)")
 	f.IntVar(&flags.connections, "connections", 1, "connections to spread the calls over")
 	f.Float64VarP(&flags.rate, "rate", "r", 0, "begin so many calls a second: the open loop")
@@ -93,7 +92,7 @@ func (f *benchFlags) check() error {
 		return usage("--concurrency %d: write a number from 1 to %d", f.concurrency, maxWorkers)
 	case f.connections < 1 || f.connections > 1000:
 		return usage("--connections %d: write a number from 1 to 1000", f.connections)
-	case !(f.rate >= 0 && f.rate <= 1e6): // NaN is neither
+	case f.rate < 0 || f.rate > 1e6:
 		return usage("--rate %v: write calls a second, up to 1000000", f.rate)
 	case f.warmup < 0 || f.deadline < 0 || f.count < 0:
 		return usage("--warmup, --deadline and --count can't be less than zero")
@@ -128,7 +127,7 @@ func (a *app) bench(ctx context.Context, conn *connFlags, from *schemaFlags, fla
 	if err := flags.check(); err != nil {
 		return err
 	}
-	md, err := parseHeaders(flags.headers)
+	cfg, md, err := conn.config(target, true)
 	if err != nil {
 		return err
 	}
@@ -136,10 +135,10 @@ func (a *app) bench(ctx context.Context, conn *connFlags, from *schemaFlags, fla
 	if len(md) > 0 {
 		b.ctx = metadata.NewOutgoingContext(b.ctx, md)
 	}
-	if err := b.prepare(ctx, a, conn, from, method); err != nil {
+	if err := b.prepare(ctx, a, cfg, from, method); err != nil {
 		return err
 	}
-	if err := b.connect(ctx, conn); err != nil {
+	if err := b.connect(ctx, cfg); err != nil {
 		return err
 	}
 	defer b.close()
@@ -175,35 +174,36 @@ func (a *app) bench(ctx context.Context, conn *connFlags, from *schemaFlags, fla
 
 // prepare finds the method, checks that the server is there, and encodes the
 // requests.
-func (b *bench) prepare(ctx context.Context, a *app, conn *connFlags, from *schemaFlags, method string) error {
-	in, err := a.openRequests(b.flags.data)
+func (b *bench) prepare(ctx context.Context, a *app, cfg inspect.Config, from *schemaFlags, method string) error {
+	in, err := a.openRequests(ctx, b.flags.data)
 	if err != nil {
 		return err
 	}
 	defer in.close()
-	s, err := conn.connect(ctx, b.target, false)
+	in.target = b.target
+	s, err := inspect.Dial(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	sch, done, err := from.open(ctx, s)
+	sch, err := from.open(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer done()
-	m, err := sch.method(method)
+	defer sch.Close()
+	m, err := sch.Method(method)
 	if err != nil {
 		return err
 	}
-	b.method, b.path = path(m)[1:], path(m)
+	b.method, b.path = inspect.MethodPath(m)[1:], inspect.MethodPath(m)
 	b.desc = &grpc.StreamDesc{StreamName: string(m.Name()), ClientStreams: m.IsStreamingClient(), ServerStreams: m.IsStreamingServer()}
 	return b.encode(in, m, sch)
 }
 
-func (b *bench) encode(in *requests, m protoreflect.MethodDescriptor, sch *schema) error {
+func (b *bench) encode(in *requests, m protoreflect.MethodDescriptor, sch *inspect.Schema) error {
 	for {
 		msg := dynamicpb.NewMessage(m.Input())
-		err := in.next(msg, sch.types)
+		err := in.next(msg, sch.Types())
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -232,22 +232,12 @@ func (b *bench) encode(in *requests, m protoreflect.MethodDescriptor, sch *schem
 
 // connect makes the channels that are measured: the library's own, without what
 // this command puts around connections to tell their stages.
-func (b *bench) connect(ctx context.Context, conn *connFlags) error {
-	d, opts, err := conn.prepare(b.target)
+func (b *bench) connect(ctx context.Context, cfg inspect.Config) error {
+	opts, err := inspect.Options(cfg)
 	if err != nil {
 		return err
 	}
-	if d.tls {
-		creds, err := conn.tlsCredentials()
-		if err != nil {
-			return err
-		}
-		opts = append(opts, grpc.WithTransportCredentials(creds))
-	}
-	if len(conn.server) > 0 {
-		opts = append(opts, grpc.WithContextDialer(d.dial))
-	}
-	// Not with each call, for which grpc would make a list of the options anew.
+	// Not with each call, for which grpc would make a list of the options again.
 	opts = append(opts, grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})))
 	for range b.flags.connections {
 		cc, err := grpcpipe.NewClient(b.target, opts...)
@@ -255,8 +245,7 @@ func (b *bench) connect(ctx context.Context, conn *connFlags) error {
 			return internal(err)
 		}
 		b.channels = append(b.channels, cc)
-		s := &session{ClientConn: cc, target: b.target, trace: &trace{}}
-		if err := s.becomeReady(ctx, conn.connectTimeout); err != nil {
+		if err := inspect.Ready(ctx, cc, cfg); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 	"github.com/grpcpipe/grpcpipe/internal/load"
 )
 
@@ -86,7 +87,7 @@ func (b *bench) summary(r *load.Result) *summary {
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(r.Errors)) {
-		s.Errors = append(s.Errors, errorJSON{int(code), codeName(code), r.Errors[code], oneLine(r.FirstErrors[code])})
+		s.Errors = append(s.Errors, errorJSON{int(code), inspect.CodeName(code), r.Errors[code], oneLine(r.FirstErrors[code])})
 	}
 	for _, bucket := range r.Buckets() {
 		s.Histogram = append(s.Histogram, bucketJSON{us(bucket.UpTo), bucket.Count})
@@ -129,7 +130,7 @@ func spanUS(v float64) string { return span(time.Duration(v * 1e3)) }
 
 // printSummary is the outcome for a person.
 func (a *app) printSummary(s *summary) error {
-	p := painter(a.wantsColour(a.stdout))
+	p := painter(a.wantsColor(a.stdout))
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s on %s\n%s, %s after %s of warm-up", p.bold(s.Method), s.Target, s.load(), span(time.Duration(s.Duration*1e9)), span(time.Duration(s.Warmup*1e9)))
 	if s.Interrupted {

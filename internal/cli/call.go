@@ -8,18 +8,16 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
 // callFlags are the flags of `call`, without those for connecting.
 type callFlags struct {
 	data     string
-	headers  []string
 	deadline time.Duration
 	full     bool
 	verbose  bool
@@ -55,7 +53,6 @@ A header whose name ends in -bin has a value in base64.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&flags.data, "data", "d", "", "the request or requests: JSON, @FILE or @- for standard input")
-	f.StringArrayVarP(&flags.headers, "header", "H", nil, "a header to send, as 'name: value' (repeatable)")
 	f.DurationVar(&flags.deadline, "deadline", 0, "the most time for the call (default none)")
 	f.BoolVar(&flags.full, "full", false, "print one JSON object with the responses and headers, trailers, status, peer and times")
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "print on standard error who the server is, headers, and the time of each stage")
@@ -71,12 +68,11 @@ type callRun struct {
 	app     *app
 	flags   callFlags
 	method  protoreflect.MethodDescriptor
-	schema  *schema
-	session *session
+	schema  *inspect.Schema
+	session *inspect.Session
 	sent    metadata.MD
 	out     *messagePrinter
 
-	began            time.Time
 	took             time.Duration
 	headers, trailer metadata.MD
 }
@@ -85,36 +81,38 @@ func (a *app) call(ctx context.Context, conn *connFlags, from *schemaFlags, flag
 	if flags.deadline < 0 {
 		return usage("--deadline %v: write a time of more than zero, such as 500ms or 5s", flags.deadline)
 	}
-	md, err := parseHeaders(flags.headers)
+	cfg, headers, err := conn.config(target, true)
 	if err != nil {
 		return err
 	}
-	in, err := a.openRequests(flags.data)
+	cfg.Wait = flags.wait
+	in, err := a.openRequests(ctx, flags.data)
 	if err != nil {
 		return err
 	}
 	defer in.close()
-	s, err := conn.connect(ctx, target, flags.wait)
+	in.target = target
+	s, err := inspect.Dial(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	sch, done, err := from.open(ctx, s)
+	sch, err := from.open(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer done()
-	m, err := sch.method(name)
+	defer sch.Close()
+	m, err := sch.Method(name)
 	if err != nil {
 		return err
 	}
-	r := &callRun{app: a, flags: flags, method: m, schema: sch, session: s, sent: md}
-	r.out = &messagePrinter{app: a, types: sch.types, keep: flags.full, defaults: flags.defaults,
+	r := &callRun{app: a, flags: flags, method: m, schema: sch, session: s, sent: headers}
+	r.out = &messagePrinter{app: a, types: sch.Types(), keep: flags.full, defaults: flags.defaults,
 		lines: a.json() || m.IsStreamingServer()}
 	if flags.verbose {
-		r.printWay()
+		r.printConnected()
 	}
-	err = r.run(metadata.NewOutgoingContext(ctx, md), in)
+	err = r.run(ctx, in)
 	if flags.verbose {
 		r.printEnd()
 	}
@@ -126,58 +124,44 @@ func (a *app) call(ctx context.Context, conn *connFlags, from *schemaFlags, flag
 
 // run makes the call and prints the responses as they come.
 func (r *callRun) run(ctx context.Context, in *requests) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if r.flags.deadline > 0 {
-		ctx, cancel = context.WithTimeout(ctx, r.flags.deadline)
-		defer cancel()
-	}
 	first, err := r.firstRequest(in)
 	if err != nil {
 		return err
 	}
-	desc := &grpc.StreamDesc{StreamName: string(r.method.Name()), ClientStreams: r.method.IsStreamingClient(), ServerStreams: r.method.IsStreamingServer()}
-	r.began = time.Now()
-	stream, err := r.session.NewStream(ctx, desc, path(r.method))
-	if err != nil {
-		r.took = time.Since(r.began)
-		return r.failed(err)
+	if r.flags.deadline > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.flags.deadline)
+		defer cancel()
 	}
+	began := time.Now()
+	c, err := r.session.Start(ctx, r.schema, r.method, r.sent)
+	if err != nil {
+		r.took = time.Since(began)
+		return err
+	}
+	defer c.Cancel()
 	sent := make(chan error, 1)
 	go func() {
-		err := r.send(stream, in, first)
+		err := r.send(c, in, first)
 		sent <- err
 		if err != nil {
-			cancel() // bad data ends the call
+			c.Cancel() // bad data ends the call
 		}
 	}()
-	err = r.receive(stream)
-	r.took = time.Since(r.began)
-	r.headers, _ = stream.Header() // its error is the call's
-	r.trailer = stream.Trailer()
+	err = r.receive(c)
+	r.took = time.Since(began)
+	r.headers, r.trailer = c.Headers(), c.Trailers()
 	select {
 	case serr := <-sent:
 		// Our own reason not to go on; what the server made of it follows.
-		var f *failure
-		if errors.As(serr, &f) {
+		if asFailure(serr) != nil {
 			return serr
 		}
 	default:
 		// The server has answered without all requests: standard input may
 		// stay open for ever.
 	}
-	if err != nil {
-		return r.failed(err)
-	}
-	return nil
-}
-
-func (r *callRun) failed(err error) error {
-	var f *failure
-	if errors.As(err, &f) {
-		return err
-	}
-	return rpcFailed(path(r.method)[1:], err)
+	return err
 }
 
 // firstRequest is the only request of a method that takes one. It is read before
@@ -187,7 +171,7 @@ func (r *callRun) firstRequest(in *requests) (*dynamicpb.Message, error) {
 		return nil, nil
 	}
 	m := dynamicpb.NewMessage(r.method.Input())
-	err := in.next(m, r.schema.types)
+	err := in.next(m, r.schema.Types())
 	switch {
 	case errors.Is(err, io.EOF) && in.given:
 		return nil, usage("%s is empty: write a request as JSON, {} for an empty one, or leave -d out", in.name)
@@ -197,7 +181,7 @@ func (r *callRun) firstRequest(in *requests) (*dynamicpb.Message, error) {
 		return nil, err
 	}
 	if !in.stdin || in.atEnd() {
-		if err := in.next(dynamicpb.NewMessage(r.method.Input()), r.schema.types); err == nil {
+		if err := in.next(dynamicpb.NewMessage(r.method.Input()), r.schema.Types()); err == nil {
 			return nil, usage("%s has more than one request, and %s takes one: call it once for each", in.name, r.method.Name())
 		} else if !errors.Is(err, io.EOF) {
 			return nil, err
@@ -206,37 +190,33 @@ func (r *callRun) firstRequest(in *requests) (*dynamicpb.Message, error) {
 	return m, nil
 }
 
-// send sends the requests. An error that matches *failure is the user's data.
-func (r *callRun) send(stream grpc.ClientStream, in *requests, first *dynamicpb.Message) error {
+// send sends the requests. A failure is the user's data.
+func (r *callRun) send(c *inspect.Call, in *requests, first *dynamicpb.Message) error {
 	if first != nil {
-		if err := stream.SendMsg(first); err != nil {
-			return err // the receiver learns the reason
+		if err := c.Send(first); err != nil {
+			return nil // the receiver learns the reason
 		}
-		return stream.CloseSend()
+		return c.CloseSend()
 	}
 	for {
-		m := dynamicpb.NewMessage(r.method.Input())
-		err := in.next(m, r.schema.types)
+		m := c.NewRequest()
+		err := in.next(m, r.schema.Types())
 		if errors.Is(err, io.EOF) {
-			return stream.CloseSend()
+			return c.CloseSend()
 		}
 		if err != nil {
 			return err
 		}
-		if err := stream.SendMsg(m); err != nil {
+		if err := c.Send(m); err != nil {
 			return nil
 		}
 	}
 }
 
-func (r *callRun) receive(stream grpc.ClientStream) error {
+func (r *callRun) receive(c *inspect.Call) error {
 	for {
-		m := dynamicpb.NewMessage(r.method.Output())
-		err := stream.RecvMsg(m)
+		m, err := c.Receive()
 		if errors.Is(err, io.EOF) {
-			if !r.method.IsStreamingServer() {
-				return status.Error(codes.Internal, "the server ended a unary call without a response")
-			}
 			return nil
 		}
 		if err != nil {
@@ -245,39 +225,55 @@ func (r *callRun) receive(stream grpc.ClientStream) error {
 		if err := r.out.print(m); err != nil {
 			return err
 		}
-		if !r.method.IsStreamingServer() {
-			return nil
-		}
 	}
 }
 
-// printWay says on standard error how the connection came to be.
-func (r *callRun) printWay() {
-	p := painter(r.app.wantsColour(r.app.stderr))
-	w := r.app.stderr
-	fmt.Fprintf(w, "%s %s\n", p.dim("server  "), r.session.trace.addr)
-	if peer := r.session.trace.peer(); peer != nil {
-		fmt.Fprintf(w, "%s %s\n", p.dim("peer    "), peer)
+// printConnected says on standard error how the connection came to be.
+func (r *callRun) printConnected() {
+	st, peer := r.session.Stages(), r.session.Peer()
+	if r.app.json() {
+		r.app.printEvent("connected", map[string]any{
+			"path": r.session.Addr(), "peer": peerAsJSON(r.session.Addr(), peer), "request_headers": headersJSON(withoutSecrets(r.sent)),
+			"timing_ms": map[string]float64{"open": ms(st.Open), "wait": ms(st.Wait), "tls": ms(st.TLS), "settings": ms(st.Settings)},
+		})
+		return
 	}
-	st := r.session.trace.stages()
-	fmt.Fprintf(w, "%s %s\n", p.dim("open    "), span(st.Open))
-	fmt.Fprintf(w, "%s %s\n", p.dim("wait    "), span(st.Wait))
+	p := painter(r.app.wantsColor(r.app.stderr))
+	line := func(label, text string) {
+		fmt.Fprintf(r.app.stderr, "%s %s\n", p.dim(fmt.Sprintf("%-8s", label)), text)
+	}
+	line("server", r.session.Addr())
+	if peer != nil {
+		line("peer", peer.String())
+	}
+	line("open", span(st.Open))
+	line("wait", span(st.Wait))
 	if st.TLS > 0 {
-		fmt.Fprintf(w, "%s %s\n", p.dim("tls     "), span(st.TLS))
+		line("tls", span(st.TLS))
 	}
-	fmt.Fprintf(w, "%s %s\n", p.dim("settings"), span(st.Settings))
-	for _, h := range headerLines(r.sent) {
-		fmt.Fprintf(w, "%s %s\n", p.dim(">"), h)
+	line("settings", span(st.Settings))
+	for _, h := range headerLines(withoutSecrets(r.sent)) {
+		line("sent", h)
 	}
 }
 
 // printEnd says what came with the responses.
 func (r *callRun) printEnd() {
-	p := painter(r.app.wantsColour(r.app.stderr))
-	for _, md := range []metadata.MD{r.headers, r.trailer} {
-		for _, h := range headerLines(md) {
-			fmt.Fprintf(r.app.stderr, "%s %s\n", p.dim("<"), h)
-		}
+	if r.app.json() {
+		r.app.printEvent("ended", map[string]any{
+			"headers": headersJSON(withoutSecrets(r.headers)), "trailers": headersJSON(withoutSecrets(r.trailer)), "timing_ms": map[string]float64{"call": ms(r.took)},
+		})
+		return
 	}
-	fmt.Fprintf(r.app.stderr, "%s %s\n", p.dim("call    "), span(r.took))
+	p := painter(r.app.wantsColor(r.app.stderr))
+	line := func(label, text string) {
+		fmt.Fprintf(r.app.stderr, "%s %s\n", p.dim(fmt.Sprintf("%-8s", label)), text)
+	}
+	for _, h := range headerLines(withoutSecrets(r.headers)) {
+		line("header", h)
+	}
+	for _, h := range headerLines(withoutSecrets(r.trailer)) {
+		line("trailer", h)
+	}
+	line("call", span(r.took))
 }

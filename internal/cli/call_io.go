@@ -2,7 +2,8 @@ package cli
 
 import (
 	"bytes"
-	"encoding/base64"
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,35 +11,41 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jhump/protoreflect/v2/protoresolve"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
 // requests reads requests, JSON values one after the other.
 type requests struct {
-	name  string // for errors
-	given bool   // by the user
-	stdin bool
-	file  io.Closer
-	dec   *json.Decoder
-	n     int
+	name   string // for errors
+	target string
+	given  bool // by the user
+	stdin  bool
+	file   io.Closer
+	dec    *json.Decoder
+	n      int
 }
 
-// openRequests opens what -d names.
-func (a *app) openRequests(data string) (*requests, error) {
+// openRequests opens what -d names. The end of ctx ends the wait for standard
+// input.
+func (a *app) openRequests(ctx context.Context, data string) (*requests, error) {
 	r := &requests{name: "-d", given: data != ""}
 	switch name, isFile := strings.CutPrefix(data, "@"); {
+	case data == "-":
+		return nil, usage("-d -: write -d @- for standard input")
 	case !isFile:
 		r.dec = json.NewDecoder(strings.NewReader(data))
 	case name == "-":
 		r.name, r.stdin = "standard input", true
-		r.dec = json.NewDecoder(a.stdin)
+		r.dec = json.NewDecoder(inspect.Text(&interruptible{ctx, a.stdin}))
 	case name == "":
 		return nil, usage("-d @: the file's name is missing: write -d @FILE, or -d @- for standard input")
 	default:
@@ -46,9 +53,34 @@ func (a *app) openRequests(data string) (*requests, error) {
 		if err != nil {
 			return nil, usage("-d: %w", err)
 		}
-		r.name, r.file, r.dec = name, f, json.NewDecoder(f)
+		r.name, r.file, r.dec = name, f, json.NewDecoder(inspect.Text(f))
 	}
 	return r, nil
+}
+
+// An interruptible reader stops waiting when its context ends. A read can't be
+// taken back: it is left behind.
+type interruptible struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (r *interruptible) Read(p []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	buf, done := make([]byte, len(p)), make(chan result, 1)
+	go func() {
+		n, err := r.in.Read(buf)
+		done <- result{n, err}
+	}()
+	select {
+	case got := <-done:
+		return copy(p, buf[:got.n]), got.err
+	case <-r.ctx.Done():
+		return 0, r.ctx.Err()
+	}
 }
 
 func (r *requests) close() {
@@ -84,6 +116,8 @@ func (r *requests) next(m *dynamicpb.Message, types protoresolve.SerializationRe
 func (r *requests) badJSON(err error) error {
 	var syntax *json.SyntaxError
 	switch {
+	case errors.Is(err, context.Canceled):
+		return internal(errors.New("interrupted"))
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return usage("%s: request %d is cut off: close its braces and quotes", r.name, r.n+1)
 	case errors.As(err, &syntax):
@@ -92,38 +126,77 @@ func (r *requests) badJSON(err error) error {
 	return usage("%s: %w", r.name, err)
 }
 
-var unknownField = regexp.MustCompile(`unknown field "([^"]*)"`)
+var (
+	unknownField = regexp.MustCompile(`unknown field "([^"]*)"`)
+	badEnum      = regexp.MustCompile(`invalid value for enum field (\S+): "?([^"]*)"?$`)
+)
 
 // unfit explains JSON that isn't the message it should be.
 func (r *requests) unfit(md protoreflect.MessageDescriptor, err error) error {
 	// protojson puts a space of either kind behind its prefix, so that nobody
 	// relies on the text.
 	text := strings.TrimSpace(strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\u00a0", " "), "proto:"))
-	hint := fmt.Sprintf("`grpcpipe describe TARGET %s` shows its fields", md.FullName())
+	hint := fmt.Sprintf("`grpcpipe describe %s %s` shows its fields", cmp.Or(r.target, "TARGET"), md.FullName())
 	if found := unknownField.FindStringSubmatch(text); found != nil {
-		if near := nearest(found[1], fieldNames(md, nil), 2); len(near) > 0 {
-			hint = fmt.Sprintf("did you mean %q?", strings.Join(near, `" or "`))
+		if near := inspect.Nearest(found[1], fieldNames(md), 2); len(near) > 0 {
+			hint = "did you mean " + quoted(near) + "?"
 		}
 	}
-	return usage("%s: request %d is no %s: %s: %s", r.name, r.n, md.FullName(), text, hint)
+	if found := badEnum.FindStringSubmatch(text); found != nil {
+		if values := enumValues(md, found[1]); len(values) > 0 {
+			hint = "write one of " + strings.Join(values, ", ")
+			if near := inspect.Nearest(found[2], values, 2); len(near) > 0 {
+				hint = "did you mean " + quoted(near) + "?"
+			}
+		}
+	}
+	return &failure{exit: exitUsage, err: fmt.Errorf("%s: request %d is not a valid %s: %s", r.name, r.n, md.FullName(), text), hint: hint}
+}
+
+// quoted are names in quotes with "or" between them.
+func quoted(names []string) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = strconv.Quote(n)
+	}
+	return strings.Join(out, " or ")
+}
+
+// enumValues are the values of the enum in a field of a message or of one in it.
+func enumValues(md protoreflect.MessageDescriptor, field string) []string {
+	var values []string
+	eachField(md, nil, func(fd protoreflect.FieldDescriptor) {
+		if fd.Enum() != nil && (fd.JSONName() == field || string(fd.Name()) == field) {
+			for i := range fd.Enum().Values().Len() {
+				values = append(values, string(fd.Enum().Values().Get(i).Name()))
+			}
+		}
+	})
+	slices.Sort(values)
+	return slices.Compact(values)
 }
 
 // fieldNames are the JSON names of the fields of a message and those in it.
-func fieldNames(md protoreflect.MessageDescriptor, seen []protoreflect.FullName) []string {
-	if slices.Contains(seen, md.FullName()) || len(seen) > maxDepth {
-		return nil
-	}
-	seen = append(seen, md.FullName())
+func fieldNames(md protoreflect.MessageDescriptor) []string {
 	var names []string
-	for i := range md.Fields().Len() {
-		fd := md.Fields().Get(i)
-		names = append(names, fd.JSONName())
-		if m := fieldMessage(fd); m != nil {
-			names = append(names, fieldNames(m, seen)...)
-		}
-	}
+	eachField(md, nil, func(fd protoreflect.FieldDescriptor) { names = append(names, fd.JSONName()) })
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// eachField calls f with the fields of a message and those in it.
+func eachField(md protoreflect.MessageDescriptor, seen []protoreflect.FullName, f func(protoreflect.FieldDescriptor)) {
+	if slices.Contains(seen, md.FullName()) || len(seen) > inspect.MaxDepth {
+		return
+	}
+	seen = append(seen, md.FullName())
+	for i := range md.Fields().Len() {
+		fd := md.Fields().Get(i)
+		f(fd)
+		if m := inspect.FieldMessage(fd); m != nil {
+			eachField(m, seen, f)
+		}
+	}
 }
 
 // A messagePrinter writes responses, or keeps them.
@@ -155,68 +228,4 @@ func (p *messagePrinter) print(m proto.Message) error {
 		return internal(err)
 	}
 	return nil
-}
-
-// parseHeaders reads the -H flags.
-func parseHeaders(headers []string) (metadata.MD, error) {
-	md := metadata.MD{}
-	for _, h := range headers {
-		name, value, found := strings.Cut(h, ":")
-		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
-		switch {
-		case !found || name == "":
-			return nil, usage("-H %q: write -H 'name: value'", h)
-		case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-.") != "":
-			return nil, usage("-H %q: a header's name has letters, digits, and _ - . only", h)
-		case name == "content-type", name == "te", name == "user-agent":
-			return nil, usage("-H %q: gRPC sends %s itself and would drop this one: leave it out", h, name)
-		case strings.HasPrefix(name, "grpc-"):
-			return nil, usage("-H %q: names that begin with grpc- are gRPC's own: choose another, or for grpc-timeout use --deadline", h)
-		}
-		if strings.HasSuffix(name, "-bin") {
-			b, err := decodeBase64(value)
-			if err != nil {
-				return nil, usage("-H %q: the value of a -bin header is written in base64: %w", h, err)
-			}
-			value = string(b)
-		} else if i := strings.IndexFunc(value, func(r rune) bool { return r < ' ' || r > '~' }); i >= 0 {
-			return nil, usage("-H %q: a header's value is printable ASCII: send other bytes in a header whose name ends in -bin, in base64", h)
-		}
-		md.Append(name, value)
-	}
-	return md, nil
-}
-
-func decodeBase64(s string) ([]byte, error) {
-	s = strings.TrimRight(s, "=")
-	if strings.ContainsAny(s, "-_") {
-		return base64.RawURLEncoding.DecodeString(s)
-	}
-	return base64.RawStdEncoding.DecodeString(s)
-}
-
-// headerLines are headers as lines, in order of their names.
-func headerLines(md metadata.MD) []string {
-	var lines []string
-	for name, values := range headersJSON(md) {
-		for _, v := range values {
-			lines = append(lines, oneLine(name+": "+v))
-		}
-	}
-	slices.Sort(lines)
-	return lines
-}
-
-// headersJSON are headers as text: binary ones in base64.
-func headersJSON(md metadata.MD) map[string][]string {
-	out := map[string][]string{}
-	for name, values := range md {
-		for _, v := range values {
-			if strings.HasSuffix(name, "-bin") {
-				v = base64.StdEncoding.EncodeToString([]byte(v))
-			}
-			out[name] = append(out[name], v)
-		}
-	}
-	return out
 }

@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/grpcpipe/grpcpipe/internal/follow"
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
+	"github.com/grpcpipe/grpcpipe/internal/pipelist"
 )
 
 // completionTimeout is what pressing Tab may take.
@@ -53,7 +54,7 @@ func completePipe(cmd *cobra.Command, args []string, begun string) ([]string, co
 }
 
 func pipeNames(cmd *cobra.Command, begun string) ([]string, cobra.ShellCompDirective) {
-	entries, err := follow.System.List(begun + "*")
+	entries, err := pipelist.System.List(begun + "*")
 	if err != nil {
 		cobra.CompErrorln(err.Error())
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -76,10 +77,10 @@ func (a *app) symbolNames(ctx context.Context, conn *connFlags, from *schemaFlag
 	defer cancel()
 	conn.connectTimeout = min(conn.connectTimeout, completionTimeout)
 	var names []string
-	err := a.withSchema(ctx, conn, from, target, func(s *schema) error {
-		services, err := s.list()
+	err := a.withSchema(ctx, conn, from, target, func(s *inspect.Schema) error {
+		services, err := s.Services()
 		for _, service := range services {
-			for _, m := range s.methods(service) {
+			for _, m := range s.Methods(service) {
 				names = append(names, string(service)+"/"+string(m.Name()))
 			}
 		}

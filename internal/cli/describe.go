@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
 func (a *app) describeCommand() *cobra.Command {
@@ -36,7 +38,7 @@ the answer in a file, for servers without reflection and for other programs.`,
 		Args:              args("TARGET", "[SYMBOL]"),
 		ValidArgsFunction: a.completeTarget(&conn, &from, true),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			return a.withSchema(cmd.Context(), &conn, &from, args[0], func(s *schema) error {
+			return a.withSchema(cmd.Context(), &conn, &from, args[0], func(s *inspect.Schema) error {
 				return a.describe(s, args[1:], template, out)
 			})
 		}),
@@ -49,14 +51,14 @@ the answer in a file, for servers without reflection and for other programs.`,
 	return cmd
 }
 
-func (a *app) describe(s *schema, symbols []string, template bool, out string) error {
+func (a *app) describe(s *inspect.Schema, symbols []string, template bool, out string) error {
 	if template && out != "" {
 		return usage("--template and --protoset-out exclude each other: give one of them")
 	}
 	if template && len(symbols) == 0 {
 		return usage("describe --template needs a method or message: write describe TARGET SERVICE/METHOD --template")
 	}
-	all, err := s.described(symbols)
+	all, err := described(s, symbols)
 	if err != nil {
 		return err
 	}
@@ -75,19 +77,19 @@ func (a *app) describe(s *schema, symbols []string, template bool, out string) e
 }
 
 // described are the descriptors of the symbols, of all services without any.
-func (s *schema) described(symbols []string) ([]protoreflect.Descriptor, error) {
+func described(s *inspect.Schema, symbols []string) ([]protoreflect.Descriptor, error) {
 	if len(symbols) > 0 {
-		d, err := s.find(symbols[0])
+		d, err := s.Find(symbols[0])
 		return []protoreflect.Descriptor{d}, err
 	}
-	names, err := s.list()
+	names, err := s.Services()
 	if err != nil {
 		return nil, err
 	}
 	var all []protoreflect.Descriptor
 	for _, name := range names {
 		// A server may list a service that it can't describe.
-		if d, err := s.files.FindDescriptorByName(name); err == nil {
+		if d, err := s.Find(string(name)); err == nil {
 			all = append(all, d)
 		}
 	}
@@ -102,9 +104,9 @@ func (a *app) printTemplate(d protoreflect.Descriptor) error {
 	case protoreflect.MessageDescriptor:
 		md = d
 	default:
-		return usage("%s is a %s: a template is of a method's request or a message", d.FullName(), kindOf(d))
+		return usage("%s is %s: a template is of a method's request or a message", d.FullName(), inspect.KindOf(d))
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s\n", indented(requestTemplate(md)))
+	_, err := fmt.Fprintf(a.stdout, "%s\n", indented(inspect.Template(md)))
 	return err
 }
 
@@ -120,7 +122,7 @@ func (a *app) describeOne(d protoreflect.Descriptor, i int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "// %s is a %s of %s.\n%s\n", d.FullName(), kindOf(d), d.ParentFile().Path(), text)
+	fmt.Fprintf(a.stdout, "// %s is %s of %s.\n%s\n", d.FullName(), inspect.KindOf(d), d.ParentFile().Path(), text)
 	m, ok := d.(protoreflect.MethodDescriptor)
 	if !ok {
 		return nil
@@ -135,7 +137,7 @@ func (a *app) describeOne(d protoreflect.Descriptor, i int) error {
 		}
 		fmt.Fprintf(a.stdout, "\n// %s\n%s\n", md.FullName(), text)
 	}
-	_, err = fmt.Fprintf(a.stdout, "\n// A request to fill in:\n%s\n", indented(requestTemplate(m.Input())))
+	_, err = fmt.Fprintf(a.stdout, "\n// A request to fill in:\n%s\n", indented(inspect.Template(m.Input())))
 	return err
 }
 
@@ -159,15 +161,21 @@ func (a *app) describeJSON(d protoreflect.Descriptor) error {
 	case protoreflect.FieldDescriptor:
 		m = protodesc.ToFieldDescriptorProto(d)
 	default:
-		return usage("%s is a %s, which has no JSON form: describe the message or enum it is in", d.FullName(), kindOf(d))
+		return usage("%s is %s, which has no JSON form: describe the message or enum it is in", d.FullName(), inspect.KindOf(d))
 	}
 	b, err := protojson.Marshal(m)
 	if err != nil {
 		return err
 	}
-	out := map[string]any{"name": d.FullName(), "kind": kindOf(d), "file": d.ParentFile().Path(), "descriptor": json.RawMessage(compact(b))}
+	out := map[string]any{"name": d.FullName(), "kind": kindWord(d), "file": d.ParentFile().Path(), "descriptor": json.RawMessage(compact(b))}
 	if m, ok := d.(protoreflect.MethodDescriptor); ok {
-		out["template"] = json.RawMessage(requestTemplate(m.Input()))
+		out["template"] = json.RawMessage(inspect.Template(m.Input()))
 	}
 	return a.printJSON(out)
+}
+
+// kindWord is inspect.KindOf without the article.
+func kindWord(d protoreflect.Descriptor) string {
+	_, word, _ := strings.Cut(inspect.KindOf(d), " ")
+	return word
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
@@ -91,7 +92,7 @@ func TestKestrelGone(t *testing.T) {
 	server.Kill()
 	exit, stdout, _ := command(t, "doctor", pipe)
 	want := "a .NET service"
-	if hasInstances {
+	if inspect.HasInstances {
 		want = "there is no such pipe"
 	}
 	if exit != exitConnect || !strings.Contains(stdout, want) {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/grpcpipe/grpcpipe/internal/cli/relay"
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
+	"github.com/grpcpipe/grpcpipe/internal/target"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -30,7 +32,7 @@ func (e endpoint) String() string {
 
 // parseEndpoint reads one of the sides. Anything that is nothing else is a
 // pipe's name.
-func parseEndpoint(ctx context.Context, text string) (endpoint, error) {
+func parseEndpoint(text string) (endpoint, error) {
 	kind, rest, found := strings.Cut(text, ":")
 	switch {
 	case text == "-" || text == "stdio":
@@ -50,21 +52,16 @@ func parseEndpoint(ctx context.Context, text string) (endpoint, error) {
 	if _, _, err := net.SplitHostPort(text); err == nil && kind != "npipe" {
 		return tcpEndpoint(text, text)
 	}
-	pipe, err := isPipe(text)
-	if err != nil {
-		return endpoint{}, err
-	}
-	if !pipe {
+	t, err := target.Parse(text)
+	switch {
+	case err != nil:
+		return endpoint{}, badTarget(err)
+	case t.Kind != target.Pipes:
 		return endpoint{}, usage("%q: write a pipe's name, unix:PATH, tcp:127.0.0.1:PORT or -", text)
+	case len(t.Paths) == 1:
+		return endpoint{"pipe", t.Paths[0]}, nil
 	}
-	path, err := addressOf(ctx, text)
-	if err != nil {
-		return endpoint{}, usage("%w", err)
-	}
-	if path == "npipe:" {
-		return endpoint{}, nothingFits(text)
-	}
-	return endpoint{"pipe", path}, nil
+	return endpoint{}, usage("%q: proxy relays to one pipe: name it", text)
 }
 
 // tcpEndpoint refuses all but this machine's own addresses: a pipe is closed to
@@ -136,7 +133,7 @@ func isDeadSocket(path string) bool {
 	if err == nil {
 		c.Close()
 	}
-	return errors.Is(err, errRefused)
+	return errors.Is(err, inspect.ErrRefused)
 }
 
 // dialTo returns what connects to the endpoint. A busy pipe is tried again for

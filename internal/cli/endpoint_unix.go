@@ -10,7 +10,4 @@ func privately[T any](make func() (T, error)) (T, error) {
 	return make()
 }
 
-const (
-	errInUse   = syscall.EADDRINUSE
-	errRefused = syscall.ECONNREFUSED // of a socket on which nobody listens
-)
+const errInUse = syscall.EADDRINUSE

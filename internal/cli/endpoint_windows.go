@@ -6,9 +6,6 @@ import "golang.org/x/sys/windows"
 // socket has the access of its folder.
 func privately[T any](make func() (T, error)) (T, error) { return make() }
 
-// The syscall package's errors of these names are numbers of Go's own here, which
-// no call returns.
-const (
-	errInUse   = windows.WSAEADDRINUSE
-	errRefused = windows.WSAECONNREFUSED // of a socket on which nobody listens
-)
+// errInUse is not the syscall package's error of this name, which is a number of
+// Go's own that no call returns.
+const errInUse = windows.WSAEADDRINUSE

@@ -2,11 +2,11 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -61,17 +61,16 @@ func (r *callRun) printFull(err error) error {
 		return nil
 	}
 	st := status.New(codes.OK, "")
-	var f *failure
-	if errors.As(err, &f) {
+	if f := asFailure(err); f != nil {
 		if f.rpc == nil {
 			return nil // it is the user's data that was wrong
 		}
 		st = f.rpc
 	}
-	t := r.session.trace.stages()
+	t := r.session.Stages()
 	e := envelope{
-		Target: r.session.target, Method: path(r.method)[1:], Peer: peerAsJSON(r.session.trace.addr, r.session.trace.peer()),
-		RequestHeaders: headersJSON(r.sent), Headers: headersJSON(r.headers), Messages: r.out.kept, Trailers: headersJSON(r.trailer),
+		Target: r.session.Target(), Method: inspect.MethodPath(r.method)[1:], Peer: peerAsJSON(r.session.Addr(), r.session.Peer()),
+		RequestHeaders: headersJSON(withoutSecrets(r.sent)), Headers: headersJSON(r.headers), Messages: r.out.kept, Trailers: headersJSON(r.trailer),
 		Status: statusJSON(st), Timing: timingJSON{ms(t.Open), ms(t.Wait), ms(t.TLS), ms(t.Settings), ms(r.took)},
 	}
 	if e.Messages == nil {

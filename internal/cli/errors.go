@@ -6,14 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 	"unicode"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
+	"github.com/grpcpipe/grpcpipe/internal/target"
 )
 
 // Exit statuses of the command.
@@ -63,31 +64,35 @@ func usage(format string, args ...any) error {
 
 func internal(err error) error { return &failure{exit: exitInternal, err: err} }
 
-func cannotConnect(err error) error { return &failure{exit: exitConnect, err: inFlags(err)} }
-
-// trustWords are the library's words for what this command has a flag for.
-var trustWords = strings.NewReplacer(
-	"check Trust.PID", "check --server pid=N", "check Trust.Executable", "check --server exe=PATH",
-	"name it in Trust.Users", "name it with --server user=NAME", "set Trust.Anyone", "give --server any",
-)
-
-// A reworded error has another text, and is made of what it was made of.
-type reworded struct {
-	error
-	text string
+// asFailure returns what the command makes of an error, nil if that is not known.
+func asFailure(err error) *failure {
+	var f *failure
+	if errors.As(err, &f) {
+		return f
+	}
+	var e *inspect.Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	f = &failure{exit: exitInternal, err: e.Err, hint: e.Next, rpc: e.Status}
+	switch e.Kind {
+	case inspect.Usage:
+		f.exit = exitUsage
+	case inspect.Unreachable:
+		f.exit = exitConnect
+	case inspect.Status:
+		f.exit = exitStatus + int(e.Status.Code())
+	}
+	return f
 }
 
-func (r reworded) Error() string { return r.text }
-
-func (r reworded) Unwrap() error { return r.error }
-
-// inFlags puts the library's advice on whom to trust into the words of a command
-// line.
-func inFlags(err error) error {
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
+// badTarget is the error for a text that is no target.
+func badTarget(err error) error {
+	var e *target.Error
+	if !errors.As(err, &e) {
+		return usage("%w", err)
 	}
-	return reworded{err, trustWords.Replace(err.Error())}
+	return &failure{exit: exitUsage, err: fmt.Errorf("bad target %q: %s", e.Text, e.What), hint: e.Remedy}
 }
 
 // alreadyTold ends the command with a status and without another word.
@@ -95,66 +100,14 @@ func alreadyTold(exit int) error {
 	return &failure{exit: exit, err: errors.New("see above"), said: true}
 }
 
-// rpcFailed is the failure of a call of the given method.
-func rpcFailed(method string, err error) error {
-	var f *failure
-	if errors.As(err, &f) {
-		return f
-	}
-	st, ok := status.FromError(err)
-	if !ok {
-		st = status.FromContextError(err)
-	}
-	text := fmt.Errorf("%s: %s: %s", method, codeName(st.Code()), st.Message())
-	if st.Message() == "" {
-		text = fmt.Errorf("%s: %s", method, codeName(st.Code()))
-	}
-	return &failure{exit: exitStatus + int(st.Code()), err: text, rpc: st, hint: rpcHint(st)}
-}
-
-// rpcHint says what to do about a status where that isn't plain.
-func rpcHint(st *status.Status) string {
-	m := st.Message()
-	switch {
-	case strings.Contains(m, "PROTOCOL_ERROR"):
-		return "the server has reset the stream; Kestrel does so when it doesn't like the :authority: leave --authority out"
-	case strings.Contains(m, "received message larger than max"):
-		return "give --max-message a larger size, such as 64MiB"
-	case st.Code() == codes.DeadlineExceeded:
-		return "give --deadline more time, or see what the server is doing"
-	case st.Code() == codes.Unimplemented:
-		return "the server has no such method: `grpcpipe services TARGET` lists what it has"
-	case st.Code() == codes.Unavailable && strings.Contains(m, "error reading from server"):
-		return "the server ended the connection in mid-call: see its log"
-	}
-	return ""
-}
-
-// codeName is the code as the gRPC specification writes it.
-func codeName(c codes.Code) string {
-	switch {
-	case c == codes.OK:
-		return "OK"
-	case c == codes.Canceled:
-		return "CANCELLED"
-	case c > codes.Unauthenticated:
-		return c.String()
-	}
-	var name strings.Builder
-	for i, r := range c.String() {
-		if i > 0 && unicode.IsUpper(r) {
-			name.WriteByte('_')
-		}
-		name.WriteRune(unicode.ToUpper(r))
-	}
-	return name.String()
-}
-
 // report tells the user about err on w and returns the exit status.
 func report(w io.Writer, asJSON bool, err error) int {
-	f := &failure{exit: exitUsage, err: err}
-	if !errors.As(err, &f) && errors.Is(err, context.Canceled) {
+	f := asFailure(err)
+	switch {
+	case f == nil && errors.Is(err, context.Canceled):
 		f = &failure{exit: exitInternal, err: errors.New("interrupted")}
+	case f == nil:
+		f = &failure{exit: exitUsage, err: err}
 	}
 	switch {
 	case f.said:
@@ -182,7 +135,7 @@ func (f *failure) asJSON() map[string]any {
 
 // statusJSON is a gRPC status for machines.
 func statusJSON(st *status.Status) map[string]any {
-	m := map[string]any{"code": int(st.Code()), "name": codeName(st.Code()), "message": st.Message()}
+	m := map[string]any{"code": int(st.Code()), "name": inspect.CodeName(st.Code()), "message": st.Message()}
 	var details []json.RawMessage
 	for _, d := range st.Proto().GetDetails() {
 		details = append(details, anyJSON(d))

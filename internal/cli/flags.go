@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -10,8 +11,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -27,11 +29,15 @@ type connFlags struct {
 	cert, key  string
 	insecure   bool
 	serverName string
+
+	headers        []string
+	reflectHeaders []string
+	expandEnv      bool
 }
 
 func (f *connFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.DurationVar(&f.connectTimeout, "connect-timeout", 10*time.Second, "the most time to connect: from opening the pipe to the server's HTTP/2 settings")
+	flags.DurationVar(&f.connectTimeout, "connect-timeout", 10*time.Second, "connection timeout: from opening the pipe to the server's HTTP/2 settings")
 	flags.StringArrayVar(&f.server, "server", nil, "which server to trust besides this user's own and the system's: any, user=NAME, group=NAME; or the only one: pid=N, exe=PATH (repeatable)")
 	flags.StringVar(&f.authority, "authority", "", "the :authority to send (default the host; for a pipe localhost, which .NET sends)")
 	flags.StringVar(&f.maxMessage, "max-message", "16MiB", "the largest message to accept")
@@ -41,6 +47,9 @@ func (f *connFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.key, "key", "", "file with the client's private key")
 	flags.BoolVar(&f.insecure, "insecure", false, "don't check the server's certificate")
 	flags.StringVar(&f.serverName, "servername", "", "the name to check the server's certificate for (default the host; for a pipe localhost)")
+	flags.StringArrayVarP(&f.headers, "header", "H", nil, "header to send, as 'name: value', or @FILE with one a line (repeatable)")
+	flags.StringArrayVar(&f.reflectHeaders, "reflect-header", nil, "header to send with reflection alone (repeatable)")
+	flags.BoolVar(&f.expandEnv, "expand-env", false, "replace ${NAME} in headers by environment variables")
 	words := cobra.FixedCompletions([]string{"any", "user=", "group=", "pid=", "exe="}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
 	cmd.RegisterFlagCompletionFunc("server", words)
 	cmd.MarkFlagFilename("cacert")
@@ -84,15 +93,89 @@ func (f *connFlags) trust() (namedpipe.Trust, error) {
 	return t, nil
 }
 
-// wantsTLS tells whether the target or a flag asks for TLS.
-func (f *connFlags) wantsTLS(target string) bool {
-	return f.tls || f.insecure || f.caCert != "" || f.cert != "" || f.key != "" || f.serverName != "" ||
-		len(target) >= 6 && strings.EqualFold(target[:6], "https:")
+// wantsTLS reports whether a flag asks for TLS.
+func (f *connFlags) wantsTLS() bool {
+	return f.tls || f.insecure || f.caCert != "" || f.cert != "" || f.key != "" || f.serverName != ""
 }
 
-// tlsCredentials makes the credentials that the flags ask for.
-func (f *connFlags) tlsCredentials() (credentials.TransportCredentials, error) {
-	cfg := &tls.Config{ServerName: f.serverName, InsecureSkipVerify: f.insecure} //nolint:gosec // --insecure asks for it
+// config is what the flags say of the server. In a command that calls a method
+// the headers are the call's, which are returned, and reflection gets them too
+// but for the secret ones: those it gets only if the server demands to know who
+// asks. Elsewhere reflection and the health check are all there is to send them
+// with.
+func (f *connFlags) config(to string, calls bool) (inspect.Config, metadata.MD, error) {
+	cfg := inspect.Config{Target: to, Authority: f.authority, Timeout: f.connectTimeout, UserAgent: "grpcpipe/" + buildInfo().Version, Words: flagWords}
+	if err := positive("--connect-timeout", f.connectTimeout); err != nil {
+		return cfg, nil, err
+	}
+	var err error
+	if cfg.Trust, err = f.trust(); err != nil {
+		return cfg, nil, err
+	}
+	if cfg.MaxMessage, err = size("--max-message", f.maxMessage); err != nil {
+		return cfg, nil, err
+	}
+	if cfg.TLS, err = f.tlsConfig(); err != nil {
+		return cfg, nil, err
+	}
+	headers, err := f.parseHeaders("-H", f.headers)
+	if err != nil {
+		return cfg, nil, err
+	}
+	if cfg.ReflectHeaders, err = f.parseHeaders("--reflect-header", f.reflectHeaders); err != nil {
+		return cfg, nil, err
+	}
+	if !calls {
+		cfg.Headers = headers
+		return cfg, headers, nil
+	}
+	cfg.Demanded = metadata.MD{}
+	for name, values := range headers {
+		if inspect.IsSecret(name) {
+			cfg.Demanded[name] = values
+		} else {
+			cfg.ReflectHeaders.Append(name, values...)
+		}
+	}
+	return cfg, headers, nil
+}
+
+// connect makes a session with the server. The caller closes it.
+func (f *connFlags) connect(ctx context.Context, to string, wait bool) (*inspect.Session, error) {
+	cfg, _, err := f.config(to, false)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Wait = wait
+	return inspect.Dial(ctx, cfg)
+}
+
+// flagWords are how a user of this command does what a remedy calls for.
+var flagWords = inspect.Words{
+	AddTLS:        "add --tls",
+	DropTLS:       "leave out --tls and the flags that turn it on",
+	TrustServer:   "give --server user=NAME, or --server any",
+	TrustProcess:  "check --server pid=N and --server exe=PATH",
+	CACert:        "give the certificate that signed the server's with --cacert FILE",
+	ServerName:    "give a name in the server's certificate with --servername NAME",
+	ClientCert:    "the server wants a client certificate: give --cert FILE and --key FILE",
+	MoreTime:      "give a longer --connect-timeout",
+	Deadline:      "give a longer --deadline",
+	MaxMessage:    "give a larger --max-message, such as 64MiB",
+	Authority:     "leave --authority out",
+	Schema:        "give --proto FILE or --protoset FILE; in .NET write builder.Services.AddGrpcReflection() and app.MapGrpcReflectionService(), in Go reflection.Register(server)",
+	ReflectHeader: "give --reflect-header 'name: value'",
+	List:          "`grpcpipe ls` lists the pipes there are",
+	Wait:          "`grpcpipe ping --wait` waits for one",
+	Services:      "`grpcpipe services` lists what the server has",
+}
+
+// tlsConfig is what the flags say of TLS, nil if nothing.
+func (f *connFlags) tlsConfig() (*tls.Config, error) {
+	if !f.wantsTLS() {
+		return nil, nil
+	}
+	cfg := &tls.Config{ServerName: f.serverName, InsecureSkipVerify: f.insecure} //nolint:gosec // --insecure says so
 	if f.caCert != "" {
 		pem, err := os.ReadFile(f.caCert)
 		if err != nil {
@@ -113,7 +196,7 @@ func (f *connFlags) tlsCredentials() (credentials.TransportCredentials, error) {
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}
-	return credentials.NewTLS(cfg), nil
+	return cfg, nil
 }
 
 // size reads a number of bytes such as 65536, 64KiB or 16MB.

@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
+
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
 const exitCodesText = `The exit status says what became of a command:
@@ -47,13 +49,13 @@ func (a *app) helpCommand() *cobra.Command {
 			if a.json() {
 				all := map[string]int{"ok": exitOK, "internal": exitInternal, "usage": exitUsage, "connect": exitConnect}
 				for _, c := range statusCodes() {
-					all[codeName(c)] = exitStatus + int(c)
+					all[inspect.CodeName(c)] = exitStatus + int(c)
 				}
 				return a.printJSON(all)
 			}
 			fmt.Fprint(a.stdout, exitCodesText)
 			for _, c := range statusCodes() {
-				fmt.Fprintf(a.stdout, "   %d  %s\n", exitStatus+int(c), codeName(c))
+				fmt.Fprintf(a.stdout, "   %d  %s\n", exitStatus+int(c), inspect.CodeName(c))
 			}
 			return nil
 		}),

@@ -7,43 +7,16 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/grpcpipe/grpcpipe/internal/follow"
-	"github.com/grpcpipe/grpcpipe/namedpipe"
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
-const (
-	// watchInterval is how often --watch looks.
-	watchInterval = 500 * time.Millisecond
-	// detailTimeout bounds the opening of one pipe for --details, and
-	// detailsAtOnce how many are open at the same time.
-	detailTimeout = time.Second
-	detailsAtOnce = 8
-)
-
-// row is a pipe as `ls` shows it.
-type row struct {
-	Name         string      `json:"name"`
-	Path         string      `json:"path"`
-	State        string      `json:"state"`
-	Instances    int         `json:"instances,omitempty"`
-	MaxInstances int         `json:"max_instances,omitempty"`
-	Details      *detailJSON `json:"details,omitempty"`
-}
-
-// detailJSON is what only opening a pipe tells.
-type detailJSON struct {
-	Owner      string `json:"owner,omitempty"`
-	Access     string `json:"access,omitempty"`
-	PID        int    `json:"pid,omitempty"`
-	Executable string `json:"executable,omitempty"`
-	Error      string `json:"error,omitempty"`
-}
+// watchInterval is how often --watch looks.
+const watchInterval = 500 * time.Millisecond
 
 func (a *app) lsCommand() *cobra.Command {
 	var watch, details bool
@@ -85,7 +58,7 @@ adds the owner, who may connect, and the server's process.`,
 				fmt.Fprintln(a.stderr, "grpcpipe: --details has taken an instance of each pipe for a moment")
 			}
 			if len(rows) == 0 {
-				fmt.Fprintf(a.stderr, "grpcpipe: no pipe fits %s\n", oneLine(glob))
+				fmt.Fprintf(a.stderr, "grpcpipe: no pipe matches %s\n", oneLine(glob))
 			}
 			return printRows(a.stdout, rows, details)
 		}),
@@ -96,66 +69,21 @@ adds the owner, who may connect, and the server's process.`,
 }
 
 // list returns the pipes in order of their names.
-func list(ctx context.Context, glob string, details bool) ([]row, error) {
-	entries, err := follow.System.List(glob)
+func list(ctx context.Context, glob string, details bool) ([]inspect.Pipe, error) {
+	rows, err := inspect.Pipes(glob)
 	if err != nil {
 		return nil, internal(err)
 	}
-	state := states()
-	rows := make([]row, 0, len(entries))
-	for _, e := range entries {
-		rows = append(rows, row{Name: e.Name, Path: e.Path, State: state(e.Path), Instances: e.Instances, MaxInstances: e.MaxInstances})
-	}
-	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.Name, b.Name) })
 	if details {
-		addDetails(ctx, rows)
+		inspect.AddDetails(ctx, rows)
 	}
 	return rows, nil
 }
 
-func addDetails(ctx context.Context, rows []row) {
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, detailsAtOnce)
-	for i := range rows {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if rows[i].State == "stale" {
-				rows[i].Details = &detailJSON{Access: accessOf(rows[i].Path, nil)}
-				return // there is nobody behind it
-			}
-			rows[i].Details = lookInto(ctx, rows[i].Path)
-		})
-	}
-	wg.Wait()
-}
-
-// lookInto opens a pipe, sends nothing and closes it.
-func lookInto(ctx context.Context, path string) *detailJSON {
-	ctx, cancel := context.WithTimeout(ctx, detailTimeout)
-	defer cancel()
-	d := &detailJSON{}
-	dialer := namedpipe.Dialer{Server: namedpipe.Trust{Anyone: true}, ImpersonationLevel: namedpipe.Anonymous}
-	c, err := dialer.Dial(ctx, path)
-	d.Access = accessOf(path, c)
-	if err != nil {
-		d.Error = oneLine(bareText(err))
-		return d
-	}
-	defer c.Close()
-	p, err := c.Peer()
-	if err != nil {
-		d.Error = oneLine(bareText(err))
-		return d
-	}
-	d.Owner, d.PID, d.Executable = p.User.String(), p.PID, p.Executable
-	return d
-}
-
-func printRows(out io.Writer, rows []row, details bool) error {
+func printRows(out io.Writer, rows []inspect.Pipe, details bool) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	head := "NAME\tSTATE"
-	if hasInstances {
+	if inspect.HasInstances {
 		head += "\tINSTANCES\tMOST"
 	}
 	if details {
@@ -164,7 +92,7 @@ func printRows(out io.Writer, rows []row, details bool) error {
 	fmt.Fprintln(w, head)
 	for _, r := range rows {
 		fmt.Fprintf(w, "%s\t%s", oneLine(r.Name), r.State)
-		if hasInstances {
+		if inspect.HasInstances {
 			most := fmt.Sprint(r.MaxInstances)
 			if r.MaxInstances < 0 {
 				most = "unlimited"
@@ -177,7 +105,7 @@ func printRows(out io.Writer, rows []row, details bool) error {
 				process = strings.TrimSpace(fmt.Sprintf("%d %s", d.PID, d.Executable))
 			}
 			if d.Error != "" {
-				process = d.Error
+				process = oneLine(d.Error)
 			}
 			fmt.Fprintf(w, "\t%s\t%s\t%s", orDash(d.Owner), process, orDash(d.Access))
 		}
@@ -202,8 +130,8 @@ func (a *app) watch(ctx context.Context, glob string, details bool) error {
 	}
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
-	before := map[string]row{}
-	var drawn []row
+	before := map[string]inspect.Pipe{}
+	var drawn []inspect.Pipe
 	for first := true; ; first = false {
 		rows, err := list(ctx, glob, details)
 		if err != nil {
@@ -228,14 +156,14 @@ func (a *app) watch(ctx context.Context, glob string, details bool) error {
 	}
 }
 
-func sameRow(a, b row) bool {
+func sameRow(a, b inspect.Pipe) bool {
 	a.Details, b.Details = nil, nil
 	return a == b
 }
 
 // drawRows fills the terminal, no further than it goes: a line that is wrapped
 // would push the first ones out at the top.
-func (a *app) drawRows(glob string, rows []row, details bool) error {
+func (a *app) drawRows(glob string, rows []inspect.Pipe, details bool) error {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "Pipes that fit %s: %d, at %s; Ctrl-C ends this\n\n", glob, len(rows), time.Now().Format(time.TimeOnly))
 	room := max(height(a.stdout)-4, 1) // for the two lines above, the head and the end
@@ -265,8 +193,8 @@ func clip(text string, columns int) string {
 }
 
 // printChanges prints a line for each pipe that has come, gone or changed.
-func (a *app) printChanges(before map[string]row, rows []row) error {
-	say := func(what string, r row) error {
+func (a *app) printChanges(before map[string]inspect.Pipe, rows []inspect.Pipe) error {
+	say := func(what string, r inspect.Pipe) error {
 		if a.json() {
 			return a.printJSON(map[string]any{"event": what, "pipe": r})
 		}

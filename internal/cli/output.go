@@ -3,9 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
-	"net"
 	"os"
 	"time"
 
@@ -41,6 +39,15 @@ func (a *app) printJSON(v any) error {
 	return nil
 }
 
+// printEvent writes one line of JSON on standard error, where nobody can be told
+// that it fails.
+func (a *app) printEvent(event string, v map[string]any) {
+	v["event"] = event
+	e := json.NewEncoder(a.stderr)
+	e.SetEscapeHTML(false)
+	e.Encode(v)
+}
+
 func (a *app) json() bool { return a.output == "json" }
 
 // isTerminal tells whether a person looks at w.
@@ -49,14 +56,14 @@ func isTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// wantsColour tells whether w is to get escape sequences: --color has the first
+// wantsColor tells whether w is to get escape sequences: --color has the first
 // word, then NO_COLOR (https://no-color.org), then whether w is a terminal that
 // understands them.
-func (a *app) wantsColour(w io.Writer) bool {
+func (a *app) wantsColor(w io.Writer) bool {
 	switch {
-	case a.colour == "always":
+	case a.color == "always":
 		return true
-	case a.colour == "never", os.Getenv("NO_COLOR") != "", os.Getenv("TERM") == "dumb", a.json():
+	case a.color == "never", os.Getenv("NO_COLOR") != "", os.Getenv("TERM") == "dumb", a.json():
 		return false
 	}
 	return isTerminal(w) && enableEscapes(w)
@@ -72,7 +79,7 @@ func width(w any) int {
 	return 80
 }
 
-// A painter colours text, or doesn't.
+// A painter colors text, or doesn't.
 type painter bool
 
 func (p painter) paint(code, s string) string {
@@ -112,14 +119,4 @@ func height(w any) int {
 		}
 	}
 	return 24
-}
-
-// bareText is an error without the operation and the path before it, for where
-// the path stands beside it anyway.
-func bareText(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
-	}
-	return err.Error()
 }

@@ -18,11 +18,14 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/examples/greeter/greetpb"
@@ -121,6 +124,13 @@ func grpcPeer(kind string, args []string) *grpc.Server {
 			panic(err)
 		}
 		return interoptest.NewServer(append(grpcpipe.ServerOptions(), grpc.Creds(credentials.NewServerTLSFromCert(&cert)))...)
+	case "kestrel-like": // refuses calls whose :authority is not a host, in Kestrel's words
+		return interoptest.NewServer(append(grpcpipe.ServerOptions(), grpc.InTapHandle(func(ctx context.Context, info *tap.Info) (context.Context, error) {
+			if strings.Contains(strings.Join(info.Header[":authority"], ""), "%") {
+				return nil, status.Error(codes.Internal, "stream terminated by RST_STREAM with error code: PROTOCOL_ERROR")
+			}
+			return ctx, nil
+		}))...)
 	case "notserving":
 		s := grpc.NewServer(grpcpipe.ServerOptions()...)
 		h := health.NewServer()

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
 type pingFlags struct {
@@ -75,8 +77,7 @@ func (a *app) pings(ctx context.Context, conn *connFlags, flags pingFlags, targe
 	for seq := 1; flags.count == 0 || seq <= flags.count; seq++ {
 		next := time.After(flags.interval)
 		last = a.ping(ctx, conn, flags, target, seq)
-		var f *failure
-		if errors.As(last, &f) && f.exit == exitUsage || ctx.Err() != nil {
+		if f := asFailure(last); f != nil && f.exit == exitUsage || ctx.Err() != nil {
 			break
 		}
 		if seq == flags.count {
@@ -109,23 +110,23 @@ func (a *app) ping(ctx context.Context, conn *connFlags, flags pingFlags, target
 	ctx, cancel := context.WithTimeout(ctx, flags.deadline)
 	defer cancel()
 	asked := time.Now()
-	answer, err := healthpb.NewHealthClient(s).Check(ctx, &healthpb.HealthCheckRequest{Service: flags.service})
+	answer, err := s.Health(ctx, flags.service)
 	took := time.Since(asked)
-	health := answer.GetStatus().String()
+	health := answer.String()
 	switch {
 	case status.Code(err) == codes.Unimplemented:
 		health, err = "NO_HEALTH_SERVICE", nil
 	case err != nil:
-		return rpcFailed("health", err)
-	case answer.GetStatus() != healthpb.HealthCheckResponse_SERVING:
+		return s.StatusError("health", false, err)
+	case answer != healthpb.HealthCheckResponse_SERVING:
 		err = &failure{exit: exitStatus + int(codes.Unavailable), err: fmt.Errorf("the server says that it is %s", health), hint: "see its log"}
 	}
-	st := s.trace.stages()
+	st := s.Stages()
 	p := pong{
-		Seq: seq, Path: s.trace.addr, Timing: timingJSON{ms(st.Open), ms(st.Wait), ms(st.TLS), ms(st.Settings), ms(took)},
-		Health: health, Peer: peerAsJSON(s.trace.addr, s.trace.peer()), Settings: map[string]uint32{}, Total: ms(time.Since(began)),
+		Seq: seq, Path: s.Addr(), Timing: timingJSON{ms(st.Open), ms(st.Wait), ms(st.TLS), ms(st.Settings), ms(took)},
+		Health: health, Peer: peerAsJSON(s.Addr(), s.Peer()), Settings: map[string]uint32{}, Total: ms(time.Since(began)),
 	}
-	for _, setting := range s.trace.settings {
+	for _, setting := range s.Settings() {
 		p.Settings[setting.ID.String()] = setting.Val
 	}
 	if a.json() {
@@ -135,22 +136,22 @@ func (a *app) ping(ctx context.Context, conn *connFlags, flags pingFlags, target
 	return err
 }
 
-func (a *app) printPong(s *session, st stages, p pong, took time.Duration, verbose bool) {
+func (a *app) printPong(s *inspect.Session, st inspect.Stages, p pong, took time.Duration, verbose bool) {
 	if verbose && p.Seq == 1 {
 		fmt.Fprintf(a.stdout, "path      %s\n", p.Path)
-		if peer := s.trace.peer(); peer != nil {
+		if peer := s.Peer(); peer != nil {
 			fmt.Fprintf(a.stdout, "server    %s\n", peer)
 		}
-		for _, setting := range s.trace.settings {
+		for _, setting := range s.Settings() {
 			fmt.Fprintf(a.stdout, "setting   %s = %d\n", setting.ID, setting.Val)
 		}
 	}
-	colour := painter(a.wantsColour(a.stdout))
+	color := painter(a.wantsColor(a.stdout))
 	health := p.Health
 	if health == "SERVING" {
-		health = colour.green(health)
+		health = color.green(health)
 	} else {
-		health = colour.yellow(health)
+		health = color.yellow(health)
 	}
 	var tls string
 	if st.TLS > 0 {

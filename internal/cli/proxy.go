@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grpcpipe/grpcpipe/internal/cli/relay"
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
 type proxyFlags struct {
@@ -79,11 +80,11 @@ func (a *app) proxy(ctx context.Context, flags proxyFlags, fromText, toText stri
 	if err != nil {
 		return err
 	}
-	from, err := parseEndpoint(ctx, fromText)
+	from, err := parseEndpoint(fromText)
 	if err != nil {
 		return err
 	}
-	to, err := parseEndpoint(ctx, toText)
+	to, err := parseEndpoint(toText)
 	if err != nil {
 		return err
 	}
@@ -125,7 +126,7 @@ func (a *app) proxy(ctx context.Context, flags proxyFlags, fromText, toText stri
 		say.line("%d connections, %d bytes there, %d bytes back", totals.Connections, totals.There, totals.Back)
 	}
 	if err != nil && r.Once {
-		return cannotConnect(err)
+		return inspect.Unreached(err, flagWords)
 	}
 	return err
 }

@@ -65,7 +65,7 @@ func startProxy(t *testing.T, from, to string, flags proxyFlags) *proxied {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &proxied{log: newLog(), stop: cancel, done: make(chan error, 1)}
-	a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: p.log, output: "text", colour: "never"}
+	a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: p.log, output: "text", color: "never"}
 	if flags.conn.connectTimeout == 0 {
 		flags.conn.connectTimeout = 20 * time.Second
 	}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
 // app is one run of the command.
@@ -21,7 +23,7 @@ type app struct {
 	stdout, stderr io.Writer
 
 	output string // text or json
-	colour string // auto, always or never
+	color  string // auto, always or never
 }
 
 // Main runs the command and returns its exit status.
@@ -95,7 +97,7 @@ configuration is read but the command line, NO_COLOR and, off Windows, TMPDIR.`,
 	})
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.output, "output", "o", "text", "the form of results and errors: text or json")
-	flags.StringVar(&a.colour, "color", "auto", "when to use colors: auto, always or never")
+	flags.StringVar(&a.color, "color", "auto", "when to use colors: auto, always or never")
 	root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	for _, commands := range [][]*cobra.Command{a.commands(), a.demoCommands()} {
@@ -116,8 +118,8 @@ func (a *app) checkFlags() error {
 	if !slices.Contains([]string{"text", "json"}, a.output) {
 		return usage("-o %q: write -o text or -o json", a.output)
 	}
-	if !slices.Contains([]string{"auto", "always", "never"}, a.colour) {
-		return usage("--color %q: write auto, always or never", a.colour)
+	if !slices.Contains([]string{"auto", "always", "never"}, a.color) {
+		return usage("--color %q: write auto, always or never", a.color)
 	}
 	return nil
 }
@@ -127,8 +129,11 @@ func (a *app) checkFlags() error {
 func (a *app) run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := f(cmd, args)
-		if err == nil || errors.As(err, new(*failure)) {
-			return err
+		if err == nil {
+			return nil
+		}
+		if f := asFailure(err); f != nil {
+			return f
 		}
 		if cmd.Context().Err() != nil {
 			return internal(errors.New("interrupted"))
@@ -168,7 +173,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 			names = append(names, c.Name())
 		}
 	}
-	if near := nearest(name, names, 1); len(near) > 0 {
+	if near := inspect.Nearest(name, names, 1); len(near) > 0 {
 		return usage("there is no command %q: did you mean `grpcpipe %s`?", name, near[0])
 	}
 	return usage("there is no command %q: see `grpcpipe --help`", name)

@@ -1,34 +1,13 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/reflect/protoreflect"
-)
 
-// withSchema connects if the schema is the server's, and hands it to f.
-func (a *app) withSchema(ctx context.Context, conn *connFlags, from *schemaFlags, target string, f func(*schema) error) error {
-	if from.fromFiles() {
-		s, _, err := from.open(ctx, nil)
-		if err != nil {
-			return err
-		}
-		return f(s)
-	}
-	session, err := conn.connect(ctx, target, false)
-	if err != nil {
-		return err
-	}
-	defer session.Close()
-	s, done, err := from.open(ctx, session)
-	if err != nil {
-		return err
-	}
-	defer done()
-	return f(s)
-}
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
+)
 
 // serviceJSON is a service in the output of `services -o json`.
 type serviceJSON struct {
@@ -61,7 +40,7 @@ The server is asked by gRPC reflection, version v1 and if need be v1alpha. With
 		Args:              args("TARGET"),
 		ValidArgsFunction: a.completeTarget(&conn, &from, false),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			return a.withSchema(cmd.Context(), &conn, &from, args[0], func(s *schema) error { return a.listServices(s, methods) })
+			return a.withSchema(cmd.Context(), &conn, &from, args[0], func(s *inspect.Schema) error { return a.listServices(s, methods) })
 		}),
 	}
 	cmd.Flags().BoolVarP(&methods, "methods", "m", false, "list the methods too")
@@ -70,8 +49,8 @@ The server is asked by gRPC reflection, version v1 and if need be v1alpha. With
 	return cmd
 }
 
-func (a *app) listServices(s *schema, methods bool) error {
-	names, err := s.list()
+func (a *app) listServices(s *inspect.Schema, methods bool) error {
+	names, err := s.Services()
 	if err != nil {
 		return err
 	}
@@ -84,7 +63,7 @@ func (a *app) listServices(s *schema, methods bool) error {
 			continue
 		}
 		one := serviceJSON{Name: string(name), Methods: []methodJSON{}}
-		for _, m := range s.methods(name) {
+		for _, m := range s.Methods(name) {
 			one.Methods = append(one.Methods, methodJSON{
 				string(m.Name()), string(m.Input().FullName()), string(m.Output().FullName()), m.IsStreamingClient(), m.IsStreamingServer(),
 			})

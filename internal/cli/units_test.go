@@ -7,9 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
 func TestWrap(t *testing.T) {
@@ -37,36 +38,10 @@ func TestClip(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	names := []string{"SayHello", "SayGoodbye", "MyPipe", "mypipe-2", "other"}
-	for _, tt := range []struct {
-		name string
-		want []string
-	}{
-		{"SayHelo", []string{"SayHello"}},
-		{"SayHlelo", []string{"SayHello"}},
-		{"mypipe", []string{"MyPipe", "mypipe-2"}},
-		{"xyz", nil},
-		{"", nil},
-	} {
-		if got := nearest(tt.name, names, 3); !slices.Equal(got, tt.want) {
-			t.Errorf("nearest(%q) = %q", tt.name, got)
-		}
-	}
-}
-
 // What comes from a server can't move the cursor or feign another line.
 func TestOneLine(t *testing.T) {
 	if got := oneLine("a\r\nb\x1b[31mc\u009bd"); got != "a b\ufffd[31mc\ufffdd" {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestCodeNames(t *testing.T) {
-	for code, want := range map[codes.Code]string{codes.OK: "OK", codes.Canceled: "CANCELLED", codes.NotFound: "NOT_FOUND", codes.Unauthenticated: "UNAUTHENTICATED", 99: "Code(99)"} {
-		if got := codeName(code); got != want {
-			t.Errorf("%d: %q, want %q", code, got, want)
-		}
 	}
 }
 
@@ -77,9 +52,9 @@ func TestReport(t *testing.T) {
 	}{
 		{errors.New("unknown flag"), exitUsage},
 		{internal(errors.New("x")), exitInternal},
-		{cannotConnect(errors.New("x\ny")), exitConnect},
-		{rpcFailed("a/b", status.Error(codes.NotFound, "x\ny")), 69},
-		{errors.Join(nil, rpcFailed("a/b", status.Error(codes.Internal, ""))), 77},
+		{&inspect.Error{Kind: inspect.Unreachable, Err: errors.New("x\ny")}, exitConnect},
+		{new(inspect.Session).StatusError("a/b", false, status.Error(codes.NotFound, "x\ny")), 69},
+		{errors.Join(nil, new(inspect.Session).StatusError("a/b", false, status.Error(codes.Internal, ""))), 77},
 	} {
 		for _, asJSON := range []bool{false, true} {
 			var b bytes.Buffer
@@ -99,13 +74,28 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// The marks of an axis are round, few, and reach over what is shown.
+func TestTicks(t *testing.T) {
+	for _, v := range []float64{0, 1e-3, 0.4, 1, 3, 7, 8.001, 48.69, 99, 100, 101, 127062, 3.6e3} {
+		all := ticks(v)
+		if n := len(all); n < 3 || n > 6 || all[0] != 0 || all[n-1] < v || v > 0 && all[n-2] >= v {
+			t.Errorf("%v: %v", v, all)
+		}
+	}
+	for v, want := range map[float64]string{0: "0", 500: "500", 5000: "5000", 25000: "25k", 150000: "150k", 1.5e6: "1.5M"} {
+		if got := count(v); got != want {
+			t.Errorf("%v: %s", v, got)
+		}
+	}
+}
+
 // TCP doesn't leave this machine.
 func TestEndpoints(t *testing.T) {
 	for text, want := range map[string]string{
 		"tcp:5000": "127.0.0.1:5000", "tcp:0": "127.0.0.1:0", "tcp::5000": "127.0.0.1:5000", "tcp://127.0.0.1:5000": "127.0.0.1:5000",
 		"tcp:localhost:5000": "127.0.0.1:5000", "127.0.0.2:5000": "127.0.0.2:5000", "tcp:[::1]:5000": "[::1]:5000", "localhost:5000": "127.0.0.1:5000",
 	} {
-		if e, err := parseEndpoint(t.Context(), text); err != nil || e != (endpoint{"tcp", want}) {
+		if e, err := parseEndpoint(text); err != nil || e != (endpoint{"tcp", want}) {
 			t.Errorf("%s: %v, %v", text, e, err)
 		}
 	}
@@ -113,7 +103,7 @@ func TestEndpoints(t *testing.T) {
 		"tcp:0.0.0.0:5000", "tcp:[::]:5000", "tcp:10.0.0.1:5000", "192.168.0.1:5000", "tcp:example.com:5000", "tcp:localhost.example:5000",
 		"tcp:[::ffff:10.0.0.1]:5000", "tcp:127.0.0.1.example:5000", "tcp:127.1:5000", "tcp:[fe80::1]:5000",
 	} {
-		if e, err := parseEndpoint(t.Context(), text); err == nil || !strings.Contains(err.Error(), "loopback only") {
+		if e, err := parseEndpoint(text); err == nil || !strings.Contains(err.Error(), "loopback only") {
 			t.Errorf("%s: %v, %v", text, e, err)
 		}
 	}
@@ -130,29 +120,4 @@ func TestSizes(t *testing.T) {
 			t.Errorf("%q: %d", text, got)
 		}
 	}
-}
-
-// A server's settings are read once they are there.
-func TestParseSettings(t *testing.T) {
-	var frame bytes.Buffer
-	want := []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 7}, {ID: http2.SettingInitialWindowSize, Val: 1 << 20}}
-	http2.NewFramer(&frame, nil).WriteSettings(want...)
-	for n := range frame.Len() {
-		if all, whole := parseSettings(frame.Bytes()[:n]); whole {
-			t.Errorf("%d bytes: %v", n, all)
-		}
-	}
-	frame.WriteString("and what follows")
-	if got, whole := parseSettings(frame.Bytes()); !whole || !slices.Equal(got, want) {
-		t.Errorf("%v, %v", got, whole)
-	}
-}
-
-func FuzzParseSettings(f *testing.F) {
-	f.Add([]byte("\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, whole := parseSettings(b[:min(len(b), maxSettings)]); !whole && len(b) >= maxSettings {
-			t.Error("as much as is kept and not enough")
-		}
-	})
 }

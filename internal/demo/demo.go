@@ -28,8 +28,8 @@ type Config struct {
 	Command func(ctx context.Context, pipe string) (*exec.Cmd, error)
 	// Out takes the report.
 	Out io.Writer
-	// Colour allows escape sequences in it.
-	Colour bool
+	// Color allows escape sequences in it.
+	Color bool
 }
 
 const (
@@ -54,7 +54,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	d := &demo{cfg: cfg, name: name, path: addr.String(), out: printer{w: cfg.Out, colour: cfg.Colour}}
+	d := &demo{cfg: cfg, name: name, path: addr.String(), out: printer{w: cfg.Out, color: cfg.Color}}
 	if err := d.start(ctx); err != nil {
 		return err
 	}

@@ -8,9 +8,9 @@ import (
 
 // printer writes the report in columns. Its first error is kept and ends it.
 type printer struct {
-	w      io.Writer
-	colour bool
-	err    error
+	w     io.Writer
+	color bool
+	err   error
 }
 
 func (p *printer) printf(format string, args ...any) {
@@ -19,9 +19,9 @@ func (p *printer) printf(format string, args ...any) {
 	}
 }
 
-// style wraps text, already padded, in an escape sequence if colour is allowed.
+// style wraps text, already padded, in an escape sequence if color is allowed.
 func (p *printer) style(code, text string) string {
-	if !p.colour {
+	if !p.color {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc/metadata"
+
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
+)
+
+// parseHeaders reads the values of a flag for headers: 'name: value', or @FILE
+// with one a line, where empty lines and those that begin with # don't count.
+func (f *connFlags) parseHeaders(flag string, headers []string) (metadata.MD, error) {
+	md := metadata.MD{}
+	for _, h := range headers {
+		name, isFile := strings.CutPrefix(h, "@")
+		if !isFile {
+			if err := f.addHeader(md, fmt.Sprintf("%s %q", flag, h), h); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := f.headersFrom(md, flag, name); err != nil {
+			return nil, err
+		}
+	}
+	return md, nil
+}
+
+// headersFrom reads headers from a file. Errors name the line and don't show it:
+// it may hold a secret.
+func (f *connFlags) headersFrom(md metadata.MD, flag, name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return usage("%s: %w", flag, err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(inspect.Text(file))
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if err := f.addHeader(md, fmt.Sprintf("%s @%s: line %d", flag, name, n), line); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return usage("%s @%s: %w", flag, name, err)
+	}
+	return nil
+}
+
+var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
+
+// addHeader reads one header. where is what errors call it.
+func (f *connFlags) addHeader(md metadata.MD, where, h string) error {
+	name, value, found := strings.Cut(h, ":")
+	name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
+	switch {
+	case !found || name == "":
+		return usage("%s: write 'name: value'", where)
+	case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-.") != "":
+		return usage("%s: a header's name has letters, digits, and _ - . only", where)
+	case name == "user-agent":
+		return usage("%s: gRPC sends it itself: write --user-agent", where)
+	case name == "content-type", name == "te":
+		return usage("%s: gRPC sends %s itself and would drop this one: leave it out", where, name)
+	case strings.HasPrefix(name, "grpc-"):
+		return usage("%s: names that begin with grpc- are gRPC's own: choose another, or for grpc-timeout use --deadline", where)
+	}
+	if f.expandEnv {
+		var missing string
+		value = variable.ReplaceAllStringFunc(value, func(v string) string {
+			env, ok := os.LookupEnv(v[2 : len(v)-1])
+			if !ok {
+				missing = v
+			}
+			return env
+		})
+		if missing != "" {
+			return usage("%s: there is no environment variable for %s: set it", where, missing)
+		}
+	}
+	if strings.HasSuffix(name, "-bin") {
+		b, err := decodeBase64(value)
+		if err != nil {
+			return usage("%s: the value of a -bin header is written in base64: %w", where, err)
+		}
+		value = string(b)
+	} else if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return usage("%s: a header's value is printable ASCII: send other bytes in a header whose name ends in -bin, in base64", where)
+	}
+	md.Append(name, value)
+	return nil
+}
+
+func decodeBase64(s string) ([]byte, error) {
+	s = strings.TrimRight(s, "=")
+	if strings.ContainsAny(s, "-_") {
+		return base64.RawURLEncoding.DecodeString(s)
+	}
+	return base64.RawStdEncoding.DecodeString(s)
+}
+
+// withoutSecrets is a copy of headers that shows of each secret no more than its
+// length.
+func withoutSecrets(md metadata.MD) metadata.MD {
+	out := maps.Clone(md)
+	for name, values := range out {
+		if !inspect.IsSecret(name) {
+			continue
+		}
+		out[name] = slices.Clone(values)
+		for i, v := range values {
+			out[name][i] = fmt.Sprintf("(%d bytes, not shown)", len(v))
+		}
+	}
+	return out
+}
+
+// headerLines are headers as lines, in order of their names.
+func headerLines(md metadata.MD) []string {
+	var lines []string
+	for name, values := range headersJSON(md) {
+		for _, v := range values {
+			lines = append(lines, oneLine(name+": "+v))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// headersJSON are headers as text: binary ones in base64.
+func headersJSON(md metadata.MD) map[string][]string {
+	out := map[string][]string{}
+	for name, values := range md {
+		for _, v := range values {
+			if strings.HasSuffix(name, "-bin") {
+				v = base64.StdEncoding.EncodeToString([]byte(v))
+			}
+			out[name] = append(out[name], v)
+		}
+	}
+	return out
+}

@@ -1,0 +1,107 @@
+//go:build !windows
+
+package pipelist
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// settled is the age from which a folder's time of change can be trusted to tell
+// a later change: file systems count it in steps, of 10 ms on most and of 2 s on
+// the worst.
+const settled = 2500 * time.Millisecond
+
+// system lists a folder, and spares itself the reading while the folder has not
+// changed: a pattern is looked up four times a second, and a temporary folder
+// can be large.
+type system struct {
+	mu      sync.Mutex
+	dir     string
+	changed time.Time // of the folder, when entries were read; zero if that can't be trusted
+	entries []Entry
+	n       int // how often a folder was read
+}
+
+func newSystem() Lister { return &system{} }
+
+func (s *system) List(pattern string) ([]Entry, error) {
+	all, err := s.all()
+	if err != nil {
+		return nil, err
+	}
+	var fit []Entry
+	for _, e := range all {
+		if Match(pattern, e.Name) {
+			fit = append(fit, e)
+		}
+	}
+	return fit, nil
+}
+
+// all returns every pipe. The caller must not change the result.
+func (s *system) all() ([]Entry, error) {
+	// The folder and the beginning of the files' names are those of any name.
+	const name = "x"
+	any, err := namedpipe.ResolveAddr(name)
+	if err != nil {
+		return nil, err
+	}
+	dir, prefix := filepath.Split(strings.TrimSuffix(any.String(), name))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("can't look at the folder of pipes (set TMPDIR to the one that the servers use): %w", err)
+	}
+	if dir == s.dir && !s.changed.IsZero() && info.ModTime().Equal(s.changed) {
+		return s.entries, nil
+	}
+	s.n++
+	start := time.Now()
+	entries, err := read(dir, prefix)
+	if err != nil {
+		return nil, err
+	}
+	s.dir, s.entries, s.changed = dir, entries, time.Time{}
+	if start.Sub(info.ModTime()) > settled {
+		s.changed = info.ModTime()
+	}
+	return entries, nil
+}
+
+// reads is how often a folder was read.
+func (s *system) reads() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n
+}
+
+// read returns the pipes in a folder: the sockets whose names begin with prefix.
+func read(dir, prefix string) ([]Entry, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("can't read the folder of pipes: %w", err)
+	}
+	defer f.Close()
+	files, err := f.ReadDir(-1)
+	if err != nil {
+		return nil, fmt.Errorf("can't read the folder of pipes: %w", err)
+	}
+	var entries []Entry
+	for _, file := range files {
+		name, ok := strings.CutPrefix(file.Name(), prefix)
+		if !ok || name == "" || file.Type()&fs.ModeType != fs.ModeSocket {
+			continue
+		}
+		entries = append(entries, Entry{Name: name, Path: dir + file.Name()})
+	}
+	return entries, nil
+}

@@ -1,0 +1,69 @@
+// Package pipelist lists the named pipes of this machine without opening any:
+// opening one would take an instance from its server.
+package pipelist
+
+import (
+	"runtime"
+	"strings"
+	"unicode/utf8"
+)
+
+// An Entry is a pipe that exists.
+type Entry struct {
+	// Name is the bare name, as in namedpipe.ResolveAddr.
+	Name string
+	// Path is the full path: \\.\pipe\NAME on Windows, the socket's elsewhere.
+	Path string
+	// Instances is how many instances there are and MaxInstances how many there
+	// can be, -1 for no limit. Both are 0 off Windows, where there is no such
+	// thing.
+	Instances, MaxInstances int
+}
+
+// A Lister lists pipes. Its methods may be called at the same time.
+type Lister interface {
+	// List returns the pipes whose name fits the pattern, in no order.
+	List(pattern string) ([]Entry, error)
+}
+
+// System lists the pipes of this system. Under Wine 10 it can't and says so.
+//
+// Off Windows it lists the sockets that .NET's naming makes pipes of,
+// CoreFxPipe_ + name in the temporary folder. That includes the socket of a
+// server that was killed; only a dial can tell.
+var System Lister = newSystem()
+
+// Match tells whether a name fits a pattern, in which * stands for any run of
+// characters, also for none, and nothing else is special. On Windows, where
+// names are, case makes no difference.
+func Match(pattern, name string) bool {
+	return match(pattern, name, runtime.GOOS == "windows")
+}
+
+func match(pattern, name string, fold bool) bool {
+	// The usual walk with one point to come back to: after the last asterisk.
+	star, mark, p, n := -1, 0, 0, 0
+	for n < len(name) {
+		if p < len(pattern) && pattern[p] == '*' {
+			star, mark = p, n
+			p++
+			continue
+		}
+		if p < len(pattern) {
+			pr, pw := utf8.DecodeRuneInString(pattern[p:])
+			nr, nw := utf8.DecodeRuneInString(name[n:])
+			same := pr == nr && pattern[p:p+pw] == name[n:n+nw]
+			if same || fold && pr != utf8.RuneError && strings.EqualFold(pattern[p:p+pw], name[n:n+nw]) {
+				p, n = p+pw, n+nw
+				continue
+			}
+		}
+		if star < 0 {
+			return false
+		}
+		_, w := utf8.DecodeRuneInString(name[mark:])
+		mark += w
+		p, n = star+1, mark
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
