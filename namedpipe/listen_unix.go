@@ -23,9 +23,10 @@ type listener struct {
 	stop chan struct{} // closed by close
 	done chan struct{} // closed when watch has ended
 
-	mu     sync.Mutex
-	ended  error // why accept fails from now on: net.ErrClosed or ErrReplaced
-	closed bool
+	mu      sync.Mutex
+	ended   error // why accept fails from now on: net.ErrClosed or ErrReplaced
+	closed  bool
+	removes bool // close removes the file
 }
 
 func (l *Listener) start(cfg ListenConfig) error {
@@ -34,6 +35,13 @@ func (l *Listener) start(cfg ListenConfig) error {
 	if err != nil {
 		return err
 	}
+	if f, err := activated(path); f != nil || err != nil {
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return l.adopt(cfg, f)
+	}
 	if err := clearPath(path); err != nil {
 		return err
 	}
@@ -41,12 +49,17 @@ func (l *Listener) start(cfg ListenConfig) error {
 	if err != nil {
 		return explainBind(path, err)
 	}
+	l.run(cfg, &rule, ln, file, true)
+	return nil
+}
+
+// run makes the listener of a socket that listens.
+func (l *Listener) run(cfg ListenConfig, r *rule, ln *net.UnixListener, file fileID, removes bool) {
 	l.l = listener{
-		ln: ln, path: path, file: file, rule: rule, log: cfg.log(), stat: &l.stat,
+		ln: ln, path: l.addr.path, file: file, rule: *r, removes: removes, log: cfg.log(), stat: &l.stat,
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go l.l.watch()
-	return nil
 }
 
 func (l *listener) accept() (conn, error) {
@@ -111,13 +124,16 @@ func (l *listener) close() error {
 	if l.ended == nil {
 		l.ended = net.ErrClosed
 	}
+	removes := l.removes
 	l.mu.Unlock()
 	close(l.stop)
 	<-l.done
-	// The name goes first, so that nobody connects to a socket that is about
-	// to close.
-	if err := removeSame(l.path, l.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.log.Warn("namedpipe: the socket's file could not be removed", "pipe", l.path, "error", err)
+	if removes {
+		// The name goes first, so that nobody connects to a socket that is about
+		// to close.
+		if err := removeSame(l.path, l.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			l.log.Warn("namedpipe: the socket's file could not be removed", "pipe", l.path, "error", err)
+		}
 	}
 	l.ln.Close() // fails only if watch has closed it
 	return nil

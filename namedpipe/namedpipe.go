@@ -66,7 +66,9 @@ type ListenConfig struct {
 //
 // Off Windows the socket has its mode, 0600 unless Access says otherwise, from
 // its first moment. A live server's name is never taken over; a socket of the
-// current user that nobody listens on any more is removed first.
+// current user that nobody listens on any more is removed first. A socket of this
+// path that systemd has passed on (LISTEN_FDS) is used instead: it keeps the mode
+// that systemd gave it, and clients see systemd as the server. Close leaves it.
 func (lc *ListenConfig) Listen(ctx context.Context, name string) (*Listener, error) {
 	return lc.listenName(ctx, name)
 }

@@ -28,6 +28,8 @@ var errSystem error = &problem{
 var errNameTaken, errBroken = errSystem, errSystem
 
 func (l *Listener) start(ListenConfig) error                { return errSystem }
+func (l *Listener) adopt(ListenConfig, *os.File) error      { return errSystem }
+func (l *listener) share() (*os.File, error)                { return nil, errSystem }
 func (l *listener) accept() (conn, error)                   { return conn{}, errSystem }
 func (l *listener) close() error                            { return errSystem }
 func (l *listener) setDeadline(time.Time) error             { return errSystem }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"syscall"
@@ -236,5 +237,16 @@ func TestHandBack(t *testing.T) {
 	}
 	if s := l.Stats(); s.Open != 0 || s.Accepted != 10 {
 		t.Errorf("at last %+v", s)
+	}
+}
+
+// TestNoFile: a pipe's instances are no file that another process could take.
+func TestNoFile(t *testing.T) {
+	l := listen(t, freshName(t), namedpipe.ListenConfig{})
+	if _, err := l.File(); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("File: %v", err)
+	}
+	if _, err := new(namedpipe.ListenConfig).FileListener(freshName(t), os.Stdin); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("FileListener: %v", err)
 	}
 }
