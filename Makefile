@@ -39,7 +39,7 @@ soak: ## Run the long tests in full and show what they measured
 lint: $(TOOLS)/built ## Check format, go vet, staticcheck, the workflows and the go.mod files
 	SYSTEMS='$(SYSTEMS)' scripts/lint $(TOOLS)
 
-bench: ## Measure against the neighbours and make docs/performance.md anew (about 13 minutes)
+bench: ## Measure against the neighbours and update docs/performance.md (about 13 minutes)
 	go -C bench run . -json results.json
 	go -C bench run . -report results.json -docs ../docs
 

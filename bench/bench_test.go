@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,7 +118,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := filepath.Join(dir, "performance.md")
-	if err := os.WriteFile(page, []byte("<!-- begin "+hostSystem+" ratios -->\n<!-- end "+hostSystem+" ratios -->\n"), 0o644); err != nil {
+	if err := os.WriteFile(page, []byte("<!-- begin summary -->\n<!-- end summary -->\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := report(options{report: saved, docs: dir}); err != nil {
@@ -127,8 +128,47 @@ func TestRun(t *testing.T) {
 	if err != nil || !strings.Contains(string(b), "| 64 B echo, 1 in flight |") {
 		t.Errorf("page: %v: %s", err, b)
 	}
+	b, err = os.ReadFile(filepath.Join(dir, "performance", "results.md"))
+	if err != nil || !strings.Contains(string(b), "| client stream of 64 KiB messages |") {
+		t.Errorf("results: %v: %s", err, b)
+	}
 	if _, err := os.Stat(filepath.Join(dir, "performance", hostSystem+"-calls.svg")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDocsAreCurrent: the page, the results and the charts are those of
+// results.json.
+func TestDocsAreCurrent(t *testing.T) {
+	const docs = "../docs"
+	dir := t.TempDir()
+	page, err := os.ReadFile(filepath.Join(docs, "performance.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "performance.md"), page, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := report(options{report: "results.json", docs: dir}); err != nil {
+		t.Fatal(err)
+	}
+	made, err := filepath.Glob(filepath.Join(dir, "performance", "*"))
+	if err != nil || len(made) < 3 {
+		t.Fatalf("%q, %v", made, err)
+	}
+	for _, file := range append(made, filepath.Join(dir, "performance.md")) {
+		name, err := filepath.Rel(dir, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, err := os.ReadFile(filepath.Join(docs, name))
+		if err != nil || !bytes.Equal(bytes.ReplaceAll(kept, []byte("\r\n"), []byte("\n")), want) {
+			t.Errorf("%s isn't what the results say (%v): run go run . -report results.json -docs ../docs", name, err)
+		}
 	}
 }
 

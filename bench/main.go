@@ -54,7 +54,7 @@ func run(args []string) error {
 	fs.BoolVar(&o.quick, "quick", false, "measure a few lines and compare them with the baseline")
 	fs.StringVar(&o.baseline, "baseline", "results.json", "the results that -quick compares with")
 	fs.StringVar(&o.report, "report", "", "measure nothing; show the results in this file")
-	fs.StringVar(&o.docs, "docs", "", "with -report: put tables and charts into this folder's performance.md")
+	fs.StringVar(&o.docs, "docs", "", "with -report: update performance.md, its results and its charts in this folder")
 	fs.StringVar(&o.profile, "profile", "", "write profiles of each process to this folder, for go tool pprof")
 	fs.BoolVar(&o.list, "list", false, "list contenders and lines")
 	if err := fs.Parse(args); err != nil {

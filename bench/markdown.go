@@ -3,20 +3,54 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 )
 
-// markdown writes the tables of a run.
+// markdown writes the tables of a run, with links to its charts.
 func (r *results) markdown(w io.Writer) {
-	fmt.Fprintf(w, "%s; commit %s, %s. `%s`, %d rounds of %v, took %v.\n", r.Machine, r.Commit, r.Date, r.Command, r.Rounds, r.Time, r.Took)
+	fmt.Fprintln(w, r.about())
 	for _, s := range r.Systems {
-		fmt.Fprintf(w, "\n### %s\n", s.title())
+		fmt.Fprintf(w, "\n## %s\n", s.title())
 		s.ratios(w)
+		for _, g := range chartGroups {
+			fmt.Fprintf(w, "\n![%s](%s-%s.svg)\n", g.title, s.System, g.file)
+		}
 		s.figures(w)
 		s.connectionTables(w)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "\nNot measured: %s.\n", n)
 	}
+}
+
+// What the summary has of the results.
+var (
+	summaryLines      = []string{"unary-64/1", "unary-64/64", "unary-64K/1", "receive-64K", "send-1M", "receive-64", "dial"}
+	summaryContenders = []string{ours, "ttrpc", "drpc", "connect-go", dotnetName}
+)
+
+// summary writes a few of the ratios.
+func (s *systemResult) summary(w io.Writer) {
+	fmt.Fprintf(w, "| work | %s |", stock)
+	for _, n := range summaryContenders {
+		fmt.Fprintf(w, " %s |", n)
+	}
+	fmt.Fprint(w, "\n|---|---|"+strings.Repeat("---|", len(summaryContenders)))
+	for _, lr := range s.Lines {
+		if !slices.Contains(summaryLines, lr.Line.Name) {
+			continue
+		}
+		fmt.Fprintf(w, "\n| %s | %s |", lr.Line.About, lr.absolute(stock))
+		for _, n := range summaryContenders {
+			cell := "–"
+			if v, ok := lr.ratio(n, stock); ok {
+				cell = short(v.Median) + v.mark()
+			}
+			fmt.Fprintf(w, " %s |", cell)
+		}
+	}
+	fmt.Fprintln(w)
 }
 
 func (s *systemResult) title() string {
@@ -28,11 +62,15 @@ func (s *systemResult) title() string {
 }
 
 func (s spread5) String() string {
-	mark := ""
+	return fmt.Sprintf("%s [%s-%s]%s", short(s.Median), short(s.Q1), short(s.Q3), s.mark())
+}
+
+// mark marks a spread that covers 1.
+func (s spread5) mark() string {
 	if s.over() == 0 {
-		mark = " ≈"
+		return " ≈"
 	}
-	return fmt.Sprintf("%s [%s-%s]%s", short(s.Median), short(s.Q1), short(s.Q3), mark)
+	return ""
 }
 
 // short is a number with three digits that count.
@@ -60,9 +98,7 @@ func (s *systemResult) ratios(w io.Writer) {
 		fmt.Fprintf(w, " %s |", n)
 	}
 	fmt.Fprint(w, "\n|---|---|")
-	for range names {
-		fmt.Fprint(w, "---|")
-	}
+	fmt.Fprint(w, strings.Repeat("---|", len(names)))
 	for _, lr := range s.Lines {
 		if lr.Line.Transport {
 			rest = append(rest, lr)
@@ -136,9 +172,7 @@ func (s *systemResult) figures(w io.Writer) {
 		}
 	}
 	fmt.Fprint(w, "\n|---|")
-	for range names {
-		fmt.Fprint(w, "---|")
-	}
+	fmt.Fprint(w, strings.Repeat("---|", len(names)))
 	for _, lr := range s.Lines {
 		if lr.Line.Transport {
 			continue

@@ -9,9 +9,9 @@ import (
 )
 
 // report shows results kept in a file, and with -docs puts them into the
-// documentation: between the lines <!-- begin NAME --> and <!-- end NAME --> of
-// performance.md, and as charts beside it. The words between the tables are
-// people's and stay.
+// documentation: whole into performance/results.md with charts beside it, and a
+// summary between the lines <!-- begin NAME --> and <!-- end NAME --> of
+// performance.md, whose other words are people's and stay.
 func report(o options) error {
 	res, err := loadResults(o.report)
 	if err != nil {
@@ -26,24 +26,22 @@ func report(o options) error {
 	if err != nil {
 		return err
 	}
-	parts := map[string]string{"run": res.about(), "notes": res.notes()}
-	for _, s := range res.Systems {
-		var ratios, costs, connections bytes.Buffer
-		s.ratios(&ratios)
-		s.figures(&costs)
-		s.connectionTables(&connections)
-		parts[s.System+" ratios"] = ratios.String()
-		parts[s.System+" costs"] = costs.String()
-		parts[s.System+" connections"] = connections.String()
+	var summary bytes.Buffer
+	if len(res.Systems) > 0 {
+		res.Systems[0].summary(&summary)
 	}
-	out := string(text)
-	for name, part := range parts {
-		out = fill(out, name, part)
-	}
+	out := fill(fill(string(text), "run", res.about()), "summary", summary.String())
 	if err := os.WriteFile(page, []byte(out), 0o644); err != nil {
 		return err
 	}
-	return res.charts(filepath.Join(o.docs, "performance"))
+	dir := filepath.Join(o.docs, "performance")
+	if err := res.charts(dir); err != nil {
+		return err
+	}
+	var whole bytes.Buffer
+	fmt.Fprint(&whole, "# Results\n\nMade by `make bench`; [performance.md](../performance.md) says what they mean.\n\n")
+	res.markdown(&whole)
+	return os.WriteFile(filepath.Join(dir, "results.md"), whole.Bytes(), 0o644)
 }
 
 // fill replaces what stands between a part's two marks, if the page has them.
@@ -66,11 +64,10 @@ func (r *results) about() string {
 	return b.String()
 }
 
-func (r *results) notes() string {
-	if len(r.Notes) == 0 {
-		return "Nothing was left out."
-	}
-	return "Not measured: " + strings.Join(r.Notes, "; ") + "."
+// chartGroups are the charts of a system and the lines that each shows.
+var chartGroups = []struct{ file, title, lines string }{
+	{"calls", "Calls", "unary-64/1 unary-64/64 unary-64/64/rich unary-64/512"},
+	{"large", "Large messages", "unary-64K/1 receive-64K send-64K send-1M"},
 }
 
 // charts writes an SVG for each group of lines of each system.
@@ -78,12 +75,8 @@ func (r *results) charts(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	groups := []struct{ file, title, lines string }{
-		{"calls", "Calls", "unary-64/1 unary-64/64 unary-64/64/rich unary-64/512"},
-		{"large", "Large messages", "unary-64K/1 receive-64K send-64K send-1M"},
-	}
 	for _, s := range r.Systems {
-		for _, g := range groups {
+		for _, g := range chartGroups {
 			svg := s.chart(g.title, strings.Fields(g.lines))
 			if svg == "" {
 				continue
