@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe"
-	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 )
 
 var roundRobin = grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`)
@@ -87,7 +87,7 @@ func patternTest(t *testing.T, prefix string, newClient func(string, ...grpc.Dia
 	if status.Code(err) != codes.Unavailable {
 		t.Errorf("code %v", status.Code(err))
 	}
-	wantText(t, err, "no pipe fits npipe:"+prefix+"-*", "start a server")
+	wantText(t, err, "no pipe matches npipe:"+prefix+"-*", "start a server")
 
 	within := func(what string, names ...string) {
 		t.Helper()
@@ -114,7 +114,7 @@ func patternTest(t *testing.T, prefix string, newClient func(string, ...grpc.Dia
 func TestPatternFollowsServers(t *testing.T) {
 	t.Parallel()
 	prefix := pipeName(t)
-	if _, err := pipelist.System.List(prefix + "*"); err != nil {
+	if _, err := follow.System.List(prefix + "*"); err != nil {
 		t.Skip("this system can't list pipes:", err)
 	}
 	serve(t, prefix) // doesn't fit: no dash
@@ -130,13 +130,13 @@ type fakeLister struct {
 	names []string
 }
 
-func (f *fakeLister) List(pattern string) ([]pipelist.Entry, error) {
+func (f *fakeLister) List(pattern string) ([]follow.Entry, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var entries []pipelist.Entry
+	var entries []follow.Entry
 	for _, name := range f.names {
-		if pipelist.Match(pattern, name) {
-			entries = append(entries, pipelist.Entry{Name: name, Path: pathOf(f.t, name)})
+		if follow.Match(pattern, name) {
+			entries = append(entries, follow.Entry{Name: name, Path: pathOf(f.t, name)})
 		}
 	}
 	return entries, nil

@@ -12,7 +12,7 @@ import (
 	_ "google.golang.org/grpc/health"        // the client side of health checking, asked for in a service config
 	"google.golang.org/grpc/resolver"
 
-	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 	"github.com/grpcpipe/grpcpipe/internal/target"
 )
 
@@ -78,7 +78,7 @@ func NewClient(to string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	}
 	switch {
 	case t.Kind == target.Pipes:
-		return newPipeClient(t, pipelist.System, opts)
+		return newPipeClient(t, follow.System, opts)
 	case t.Kind == target.HostPort || resolver.Get(t.Scheme) != nil:
 		return grpc.NewClient(to, opts...)
 	}
@@ -102,7 +102,7 @@ func newForeign(t target.Target, opts []grpc.DialOption) (*grpc.ClientConn, erro
 }
 
 // newPipeClient makes the channel to the pipes that t names.
-func newPipeClient(t target.Target, list pipelist.Lister, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+func newPipeClient(t target.Target, list follow.Lister, opts []grpc.DialOption) (*grpc.ClientConn, error) {
 	conns, err := wantedConnections(opts)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package grpcpipe
 
 import (
-	"context"
 	"fmt"
 	"reflect"
 
@@ -54,15 +53,6 @@ func codecOptions() []grpc.DialOption {
 		opts = append(opts, grpc.WithDefaultCallOptions(grpc.ForceCodecV2(pipeCodec{})))
 	}
 	return opts
-}
-
-// lastUnary and lastStream come after all interceptors of the caller's.
-func lastUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	return limitUnary(ctx, method, req, reply, cc, invoke, settleCodec(opts)...)
-}
-
-func lastStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	return limitStream(ctx, desc, cc, method, open, settleCodec(opts)...)
 }
 
 // settleCodec takes pipeCodec out of the options of a call that is to be encoded

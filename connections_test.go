@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,6 +174,57 @@ func TestWithConnections(t *testing.T) {
 	s = serve(t, name, grpc.MaxConcurrentStreams(10))
 	eventually(ctx, t, "there are three connections again", func() bool { return s.lis.Stats().Open == 3 })
 	mustCall(ctx, t, cc, grpc.WaitForReady(true))
+}
+
+// Over several pipes the calls go to the servers that answer, whatever the others
+// do: accept and say nothing, or have room for one connection only.
+func TestWithConnectionsBesideASilentServer(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	healthy, silent := pipeName(t), pipeName(t)
+	serve(t, healthy)
+	strange(t, silent, func(net.Conn) {})
+	for _, n := range []int{1, 3} {
+		cc := client(t, "npipe:"+silent+","+healthy, grpcpipe.WithConnections(n))
+		start := time.Now()
+		if reply := mustCall(ctx, t, cc); reply.ServerId != healthy {
+			t.Errorf("reached %q", reply.ServerId)
+		}
+		if d := time.Since(start); d > 2*time.Second {
+			t.Errorf("with %d connections the first call took %v", n, d)
+		}
+	}
+}
+
+func TestWithConnectionsToAServerWithRoomForOne(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	name := pipeName(t)
+	s := grpc.NewServer(grpcpipe.ServerOptions()...)
+	grpc_testing.RegisterTestServiceServer(s, &service{name: name})
+	lis, done := listen(t, name), make(chan struct{})
+	go func() { defer close(done); s.Serve(&oneConn{Listener: lis}) }()
+	t.Cleanup(func() { s.Stop(); <-done })
+	start := time.Now()
+	mustCall(ctx, t, client(t, name, grpcpipe.WithConnections(2)))
+	if d := time.Since(start); d > 2*time.Second {
+		t.Errorf("the first call took %v", d)
+	}
+}
+
+// A oneConn accepts one connection and lets the others wait.
+type oneConn struct {
+	net.Listener
+	taken atomic.Bool
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	for err == nil && !l.taken.CompareAndSwap(false, true) {
+		defer c.Close() // when the listener is closed
+		c, err = l.Listener.Accept()
+	}
+	return c, err
 }
 
 func TestWithConnectionsOutOfRange(t *testing.T) {

@@ -32,11 +32,11 @@ var arrows = []struct {
 	mods []string
 }{
 	{"child", []string{"", "namedpipe"}, append([]string{"golang.org/x/sys"}, grpcModules...)},
-	{"", []string{"internal/pipelist", "internal/target", "internal/creds", "internal/bufpool", "namedpipe"}, grpcModules},
+	{"", []string{"internal/follow", "internal/target", "internal/creds", "internal/bufpool", "namedpipe"}, grpcModules},
+	{"internal/follow", []string{"internal/target", "namedpipe"}, []string{"golang.org/x/sys"}},
 	{"internal/target", []string{"namedpipe"}, nil},
 	{"internal/creds", []string{"internal/firstbytes", "namedpipe"}, grpcModules},
 	{"internal/bufpool", nil, nil},
-	{"internal/pipelist", []string{"namedpipe"}, []string{"golang.org/x/sys"}},
 	{"internal/firstbytes", nil, []string{"golang.org/x/net", "golang.org/x/text"}},
 	{"namedpipe", []string{"internal/pipename"}, []string{"golang.org/x/sys"}},
 	{"internal/pipename", nil, []string{"golang.org/x/sys"}},

@@ -3,6 +3,7 @@ package grpcpipe_test
 import (
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -90,6 +91,45 @@ func TestLinksLeadSomewhere(t *testing.T) {
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(document), m[1])); err != nil {
 				t.Errorf("%s: %v", document, err)
+			}
+		}
+	}
+}
+
+// TestMapIsComplete: the map in CONTRIBUTING.md names each folder, and no other.
+func TestMapIsComplete(t *testing.T) {
+	text, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, part, _ := strings.Cut(string(text), "## Where things are")
+	part, _, _ = strings.Cut(part, "\n## ")
+	named := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]*`) \\|").FindAllStringSubmatch(part, -1) {
+		for _, name := range strings.Split(row[1], ", ") {
+			name = strings.Trim(name, "`/")
+			named[name] = true
+			if info, err := os.Stat(name); err != nil || !info.IsDir() {
+				t.Errorf("the map names %s, which is no folder", name)
+			}
+		}
+	}
+	ignored, err := os.ReadFile(".gitignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, parent := range []string{".", "internal", "internal/testing"} {
+		entries, err := os.ReadDir(parent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			name := path.Join(parent, e.Name())
+			if !e.IsDir() || name[0] == '.' || name == "internal" || name == "internal/testing" {
+				continue
+			}
+			if !named[name] && !strings.Contains(string(ignored), "/"+name+"/\n") {
+				t.Errorf("the map lacks %s/", name)
 			}
 		}
 	}

@@ -46,7 +46,7 @@ func TestBackoffIsCutShort(t *testing.T) {
 // Not parallel: it counts the goroutines of all channels.
 func TestIdleAndClosedChannelsLeaveNothing(t *testing.T) {
 	ctx := testContext(t)
-	watchers := func() int { return testproc.Goroutines("(*pipeResolver).run(") }
+	watchers := func() int { return testproc.Goroutines("(*Follower).Run(") }
 	name := pipeName(t)
 	serve(t, name)
 	for _, target := range []string{"npipe:" + name, "npipe:" + pipeName(t), "npipe:" + pipeName(t) + "-*", "npipe:" + name + "," + pipeName(t)} {

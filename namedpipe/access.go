@@ -5,34 +5,46 @@ import (
 	"io/fs"
 )
 
-// Who is a set of clients for Access.Who; combine them with |. The server's own
-// user always gets in.
+// Who is a set of clients for Access.Who; combine them with |. The server itself
+// always gets in: its own user and, on Windows if it is elevated, whoever is an
+// elevated administrator, since that is all that sets it apart from its user's
+// unelevated processes.
 type Who uint
 
 const (
 	// CurrentUser is the user that this process runs as. On Windows that is the
 	// token's User, and if the process is elevated a High integrity label keeps
 	// the same user's unelevated processes out, as long as everybody else who
-	// is let in is named by CurrentUser or Administrators.
+	// is let in is named by CurrentUser or Administrators. The user's other
+	// processes get in whatever they are, except for those of low integrity.
 	CurrentUser Who = 1 << iota
 	// CurrentUserAnyElevation is CurrentUser without the label: an elevated
 	// server lets the same user's unelevated processes in. Off Windows it is
 	// CurrentUser.
 	CurrentUserAnyElevation
 	// Administrators are the elevated members of BUILTIN\Administrators;
-	// elsewhere root.
+	// elsewhere root. An elevated server that lets in nobody else, or
+	// CurrentUser besides, labels its pipe High.
 	Administrators
 	// LocalUsers are the members of BUILTIN\Users; elsewhere everybody who can
 	// reach the socket's folder.
 	LocalUsers
 	// Everyone is every account of this machine, guests and services too.
 	Everyone
-	// AppContainers are all AppContainer packages (Windows only). A packaged
-	// app can open names of the form LOCAL\NAME only, and its user must be let
-	// in as well.
+	// AppContainers are all AppContainer packages (Windows only). Their users
+	// must be let in as well. It is an entry of the pipe's descriptor and no
+	// more: which pipes a package can open is for Windows to say, and Microsoft
+	// documents only those that another process of the same package has made,
+	// by names of the form LOCAL\NAME. What LOCAL\NAME is to session N's
+	// processes of the package with the SID S is to all others
+	// Sessions\N\AppContainerNamedObjects\S\NAME, as
+	// GetAppContainerNamedObjectPath says.
 	AppContainers
 	// LowIntegrity lets in processes of low integrity (Windows only), such as a
-	// browser's sandbox, of the users that are let in.
+	// browser's sandbox, of the users that are let in. Unless the server is
+	// elevated, such processes of its own user can also add instances to the
+	// pipe and play the server, so clients at medium integrity must accept that
+	// by Trust.LowIntegrity.
 	LowIntegrity
 
 	allWho = LowIntegrity<<1 - 1
@@ -44,7 +56,11 @@ const (
 //
 // On Windows it becomes the pipe's security descriptor: the server's own
 // identity has full access, everybody else the right to read and write only
-// (0x12019B), so that no client can add an instance of its own to the pipe.
+// (0x12019B), so that no client can add an instance of its own to the pipe. That
+// identity is the user; for an elevated server Administrators; for a service
+// with a SID of its own (sc sidtype) that SID, if the service runs as
+// LocalService or NetworkService, where it owns the pipe as well, or if the SID
+// is restricted.
 // Elsewhere the socket's mode and group are a first fence, and Accept holds the
 // credentials that the kernel gives for the client against the rule; who is
 // refused is disconnected before a byte is read.
@@ -61,14 +77,16 @@ type Access struct {
 	// in (Windows only), with the users that are.
 	Packages []string
 
-	// Deny are users and groups kept out whatever the rest says.
+	// Deny are users and groups kept out whatever the rest says, except for the
+	// server itself, as which it must not be named outright. A name that
+	// nobody's token has, such as a domain's or a computer's, is an error.
 	Deny []string
 
 	// SDDL is a whole security descriptor in the words of
 	// https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format
 	// (Windows only). It stands alone: nothing else may be set but Remote. It
-	// must give the server's own user full access, since all instances after
-	// the first are made under it.
+	// must give this process full access, since all instances after the first
+	// are made under it.
 	SDDL string
 
 	// Remote lets in clients on other machines, over SMB (Windows only). It

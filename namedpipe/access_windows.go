@@ -1,9 +1,9 @@
 package namedpipe
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -11,26 +11,22 @@ import (
 )
 
 const (
-	fileAllAccess = windows.STANDARD_RIGHTS_ALL | 0x1FF
 	// clientAccess is what a client needs to read and write. GENERIC_WRITE has
 	// one bit more, FILE_APPEND_DATA, which for a pipe is
 	// FILE_CREATE_PIPE_INSTANCE: with it a client could add an instance of its
 	// own and take other clients' connections.
-	clientAccess = windows.STANDARD_RIGHTS_READ | windows.SYNCHRONIZE | 0x19B
+	clientAccess = "0x12019b"
+	// serverAccess is what the pipe's descriptor must grant to the process that
+	// makes a second instance.
+	serverAccess = windows.FILE_GENERIC_READ | windows.FILE_GENERIC_WRITE
 
-	// The mandatory labels, each a whole SDDL of its own: who is below them may
-	// neither read nor write, or for low integrity is let write.
+	// The mandatory labels: who is below High may neither read nor write; who is
+	// below Low may not write.
 	labelHigh = "S:(ML;;NRNW;;;HI)"
 	labelLow  = "S:(ML;;NW;;;LW)"
-)
 
-// identity is what a descriptor depends on of the process that listens.
-type identity struct {
-	user     *windows.SID // the token's User
-	owner    *windows.SID // the token's Owner: Administrators for an elevated administrator
-	self     *windows.SID // who may make instances: the user, or the service's own SID
-	elevated bool
-}
+	ownerRights = "S-1-3-4"
+)
 
 func (a Access) describe() (string, error) {
 	sd, err := a.securityDescriptor()
@@ -40,112 +36,127 @@ func (a Access) describe() (string, error) {
 	return sd.String(), nil
 }
 
+// securityDescriptor makes the descriptor for this process and makes sure that
+// it lets this process add instances to the pipe.
 func (a Access) securityDescriptor() (*windows.SECURITY_DESCRIPTOR, error) {
 	id, err := processIdentity()
 	if err != nil {
 		return nil, err
 	}
-	return a.descriptor(id)
+	sd, err := a.descriptor(id)
+	if err != nil {
+		return nil, err
+	}
+	granted, err := grantsSelf(sd, serverAccess)
+	if err != nil {
+		return nil, err
+	}
+	if !granted {
+		text := fmt.Sprintf("%q", sd)
+		if a.SDDL != "" {
+			text = fmt.Sprintf("SDDL %q", a.SDDL)
+		}
+		return nil, &problem{
+			text:   fmt.Sprintf("bad ListenConfig.Access: %s doesn't give this process full access, so it could not make the pipe's second instance: grant it with (A;;FA;;;%s)", text, id.self),
+			causes: []error{fs.ErrInvalid},
+		}
+	}
+	return sd, nil
 }
 
-// descriptor builds the pipe's security descriptor from entries. The owner is
-// named outright: .NET clients with CurrentUserOnly compare it with their own
-// token's Owner, and what the system would put there by itself may differ.
+// descriptor builds the pipe's security descriptor. The owner is named
+// outright: .NET clients with CurrentUserOnly compare it with their own token's
+// Owner, and what the system would put there by itself may differ.
 func (a Access) descriptor(id identity) (*windows.SECURITY_DESCRIPTOR, error) {
 	if a.SDDL != "" {
 		return fromSDDL(a.SDDL, id.owner)
 	}
-	entries, err := a.entries(id)
+	dacl, err := a.dacl(id)
 	if err != nil {
 		return nil, err
 	}
-	acl, err := windows.ACLFromEntries(entries, nil)
-	if err != nil {
-		return nil, err
-	}
-	sd, err := windows.NewSecurityDescriptor()
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(sd.SetOwner(id.owner, false), sd.SetDACL(acl, true, false),
-		sd.SetControl(windows.SE_DACL_PROTECTED, windows.SE_DACL_PROTECTED))
-	if err == nil {
-		err = setLabel(sd, a.label(id))
-	}
-	if err != nil {
-		return nil, err
-	}
-	// One block without pointers: nothing for the collector to move or free
-	// while the kernel reads it.
-	return sd.ToSelfRelative()
+	return windows.SecurityDescriptorFromString("O:" + id.owner.String() + "D:P" + dacl + a.label(id))
 }
 
-// entries lists the access control entries, denials first.
-func (a Access) entries(id identity) ([]windows.EXPLICIT_ACCESS, error) {
-	var list []windows.EXPLICIT_ACCESS
-	seen := []*windows.SID{}
-	add := func(sid *windows.SID, mode windows.ACCESS_MODE, rights windows.ACCESS_MASK) {
-		for _, s := range seen {
-			if mode != windows.DENY_ACCESS && s.Equals(sid) {
-				return // the first entry for a SID is the widest
-			}
-		}
-		if mode != windows.DENY_ACCESS {
-			seen = append(seen, sid)
-		}
-		list = append(list, windows.EXPLICIT_ACCESS{
-			AccessPermissions: rights,
-			AccessMode:        mode,
-			Trustee: windows.TRUSTEE{
-				TrusteeForm:  windows.TRUSTEE_IS_SID,
-				TrusteeType:  windows.TRUSTEE_IS_UNKNOWN,
-				TrusteeValue: windows.TrusteeValueFromSID(sid),
-			},
-		})
-	}
+// dacl writes the access control entries in the order in which the system reads
+// them; nothing sorts or merges them. Denials come before what they take from,
+// but one that covers the server's own token comes after the server's own entry:
+// before it, it would keep the server from making the second instance.
+func (a Access) dacl(id identity) (string, error) {
+	var deny, self, late, allow strings.Builder
 	for _, name := range a.Deny {
 		sid, err := account(name)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		add(sid, windows.DENY_ACCESS, fileAllAccess)
+		to := &deny
+		switch {
+		case sid.Equals(id.self):
+			return "", &problem{text: fmt.Sprintf("bad ListenConfig.Access: Deny names %s, as which this process makes the pipe's instances", name), causes: []error{fs.ErrInvalid}}
+		case id.covers(sid):
+			to = &late
+		}
+		fmt.Fprintf(to, "(D;;FA;;;%s)", sid)
 	}
-	add(id.self, windows.GRANT_ACCESS, fileAllAccess)
+	if !id.owner.Equals(id.self) {
+		// An owner may always change the descriptor, unless an entry says what
+		// owners may.
+		fmt.Fprintf(&self, "(A;;RC;;;%s)", ownerRights)
+	}
+	seen := map[string]bool{}
+	add := func(to *strings.Builder, rights, sid string) {
+		if !seen[sid] { // the first entry for a SID is the widest
+			seen[sid] = true
+			fmt.Fprintf(to, "(A;;%s;;;%s)", rights, sid)
+		}
+	}
+	add(&self, "FA", id.self.String())
+	if id.pkg != nil {
+		add(&self, "FA", id.pkg.String())
+	}
+	clients, err := a.clients(id)
+	if err != nil {
+		return "", err
+	}
+	for _, sid := range clients {
+		add(&allow, clientAccess, sid)
+	}
+	return deny.String() + self.String() + late.String() + allow.String(), nil
+}
+
+// clients lists the SIDs of who is let in.
+func (a Access) clients(id identity) ([]string, error) {
+	var list []string
 	who := a.who()
 	if who&(CurrentUser|CurrentUserAnyElevation) != 0 {
-		add(id.user, windows.GRANT_ACCESS, clientAccess)
+		list = append(list, id.user.String())
 	}
 	for _, class := range []struct {
 		who Who
-		sid windows.WELL_KNOWN_SID_TYPE
+		sid string
 	}{
-		{Administrators, windows.WinBuiltinAdministratorsSid},
-		{LocalUsers, windows.WinBuiltinUsersSid},
-		{Everyone, windows.WinWorldSid},
-		{AppContainers, windows.WinBuiltinAnyPackageSid},
+		{Administrators, "S-1-5-32-544"},
+		{LocalUsers, "S-1-5-32-545"},
+		{Everyone, "S-1-1-0"},
+		{AppContainers, "S-1-15-2-1"}, // ALL APPLICATION PACKAGES
 	} {
-		if who&class.who == 0 {
-			continue
+		if who&class.who != 0 {
+			list = append(list, class.sid)
 		}
-		sid, err := windows.CreateWellKnownSid(class.sid)
-		if err != nil {
-			return nil, err
-		}
-		add(sid, windows.GRANT_ACCESS, clientAccess)
 	}
-	for _, name := range append(append([]string{}, a.Users...), a.Groups...) {
+	for _, name := range slices.Concat(a.Users, a.Groups) {
 		sid, err := account(name)
 		if err != nil {
 			return nil, err
 		}
-		add(sid, windows.GRANT_ACCESS, clientAccess)
+		list = append(list, sid.String())
 	}
 	for _, text := range a.Packages {
 		sid, err := windows.StringToSid(text)
 		if err != nil || !strings.HasPrefix(strings.ToUpper(text), "S-1-15-2-") {
 			return nil, &problem{text: fmt.Sprintf("bad ListenConfig.Access: %q is not the SID of an AppContainer package, which begins S-1-15-2-", text), causes: []error{fs.ErrInvalid}}
 		}
-		add(sid, windows.GRANT_ACCESS, clientAccess)
+		list = append(list, sid.String())
 	}
 	return list, nil
 }
@@ -158,25 +169,10 @@ func (a Access) label(id identity) string {
 	switch {
 	case who&LowIntegrity != 0:
 		return labelLow
-	case id.elevated && who&CurrentUser != 0 && who&^(CurrentUser|Administrators) == 0 && len(a.Users)+len(a.Groups)+len(a.Packages) == 0:
+	case id.elevated && who != 0 && who&^(CurrentUser|Administrators) == 0 && len(a.Users)+len(a.Groups)+len(a.Packages) == 0:
 		return labelHigh
 	}
 	return ""
-}
-
-func setLabel(sd *windows.SECURITY_DESCRIPTOR, label string) error {
-	if label == "" {
-		return nil
-	}
-	from, err := windows.SecurityDescriptorFromString(label)
-	if err != nil {
-		return err
-	}
-	sacl, _, err := from.SACL()
-	if err != nil {
-		return err
-	}
-	return sd.SetSACL(sacl, true, false)
 }
 
 func fromSDDL(sddl string, owner *windows.SID) (*windows.SECURITY_DESCRIPTOR, error) {
@@ -190,91 +186,41 @@ func fromSDDL(sddl string, owner *windows.SID) (*windows.SECURITY_DESCRIPTOR, er
 	if o, _, err := sd.Owner(); err == nil && o != nil {
 		return sd, nil
 	}
+	return windows.SecurityDescriptorFromString("O:" + owner.String() + sddl)
+}
+
+var procAccessCheck = windows.NewLazySystemDLL("advapi32.dll").NewProc("AccessCheck")
+
+// grantsSelf reports whether a descriptor grants this process the rights.
+func grantsSelf(sd *windows.SECURITY_DESCRIPTOR, rights uint32) (bool, error) {
 	abs, err := sd.ToAbsolute()
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	if err := abs.SetOwner(owner, false); err != nil {
-		return nil, err
-	}
-	return abs.ToSelfRelative()
-}
-
-// account finds the SID of an account given by name or SID.
-func account(name string) (*windows.SID, error) {
-	if strings.HasPrefix(strings.ToUpper(name), "S-1-") {
-		sid, err := windows.StringToSid(name)
-		if err != nil {
-			return nil, explainAs(fs.ErrInvalid, err, fmt.Sprintf("%q is not a SID", name), "write the account's name or its SID")
-		}
-		return sid, nil
-	}
-	sid, _, _, err := windows.LookupSID("", name)
+	owner, _, err := abs.Owner()
 	if err != nil {
-		return nil, explainAs(fs.ErrInvalid, err, fmt.Sprintf("there is no account %q", name), "write the account's name or its SID")
+		return false, err
 	}
-	return sid, nil
-}
-
-// processIdentity looks at the token that this process listens with.
-func processIdentity() (identity, error) {
-	token := windows.GetCurrentProcessToken()
-	user, err := token.GetTokenUser()
-	if err != nil {
-		return identity{}, err
+	if err := abs.SetGroup(owner, false); err != nil { // AccessCheck demands one and doesn't use it
+		return false, err
 	}
-	owner, err := tokenOwner(token)
-	if err != nil {
-		return identity{}, err
+	var primary, token windows.Token
+	if err := windows.OpenProcessToken(windows.CurrentProcess(), windows.TOKEN_DUPLICATE, &primary); err != nil {
+		return false, err
 	}
-	groups, err := token.GetTokenGroups()
-	if err != nil {
-		return identity{}, err
+	defer primary.Close()
+	if err := windows.DuplicateTokenEx(primary, windows.TOKEN_QUERY, nil, windows.SecurityIdentification, windows.TokenImpersonation, &token); err != nil {
+		return false, err
 	}
-	id := identity{user: user.User.Sid, owner: owner, elevated: token.IsElevated()}
-	id.self = selfOf(id.user, groups.AllGroups())
-	return id, nil
-}
-
-// selfOf is the identity that may make instances of the pipe: the user; but for
-// LocalService and NetworkService, which many services share, the service's own
-// SID where its token has one.
-func selfOf(user *windows.SID, groups []windows.SIDAndAttributes) *windows.SID {
-	if !user.IsWellKnown(windows.WinLocalServiceSid) && !user.IsWellKnown(windows.WinNetworkServiceSid) {
-		return user
+	defer token.Close()
+	mapping := [4]uint32{windows.FILE_GENERIC_READ, windows.FILE_GENERIC_WRITE, windows.FILE_GENERIC_EXECUTE, windows.STANDARD_RIGHTS_ALL | 0x1FF}
+	var used [1024]byte // the privileges that decided, a PRIVILEGE_SET
+	size, granted, status := uint32(len(used)), uint32(0), uint32(0)
+	ok, _, err := procAccessCheck.Call(
+		uintptr(unsafe.Pointer(abs)), uintptr(token), uintptr(rights), uintptr(unsafe.Pointer(&mapping)),
+		uintptr(unsafe.Pointer(&used)), uintptr(unsafe.Pointer(&size)), uintptr(unsafe.Pointer(&granted)), uintptr(unsafe.Pointer(&status)))
+	if ok == 0 {
+		return false, err
 	}
-	for _, g := range groups {
-		if isServiceSID(g.Sid) && g.Attributes&windows.SE_GROUP_ENABLED != 0 {
-			return g.Sid
-		}
-	}
-	return user
-}
-
-// isServiceSID tells whether a SID is NT SERVICE\something: S-1-5-80-….
-func isServiceSID(sid *windows.SID) bool {
-	return sid.IdentifierAuthority() == windows.SECURITY_NT_AUTHORITY && sid.SubAuthorityCount() > 1 && sid.SubAuthority(0) == 80
-}
-
-// tokenOwner is who owns what the token's holder makes: the user, or for an
-// elevated administrator BUILTIN\Administrators.
-func tokenOwner(token windows.Token) (*windows.SID, error) {
-	buf, err := tokenInfo(token, windows.TokenOwner)
-	if err != nil {
-		return nil, err
-	}
-	return (*(**windows.SID)(unsafe.Pointer(&buf[0]))).Copy() // TOKEN_OWNER is one pointer into buf
-}
-
-func tokenInfo(token windows.Token, class uint32) ([]byte, error) {
-	var n uint32
-	err := windows.GetTokenInformation(token, class, nil, 0, &n)
-	if err != windows.ERROR_INSUFFICIENT_BUFFER {
-		return nil, err
-	}
-	buf := make([]byte, n)
-	if err := windows.GetTokenInformation(token, class, &buf[0], n, &n); err != nil {
-		return nil, err
-	}
-	return buf, nil
+	return status != 0 && granted&rights == rights, nil
 }

@@ -96,7 +96,7 @@ func (d *Dialer) dialName(ctx context.Context, name string) (*Conn, error) {
 		}
 		c, err := d.open(ctx, addr)
 		if err == nil {
-			return d.trusted(addr, c)
+			return d.trusted(ctx, addr, c)
 		}
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return nil, opError("dial", addr, dialEnded(err, last))
@@ -112,8 +112,8 @@ func (d *Dialer) dialName(ctx context.Context, name string) (*Conn, error) {
 }
 
 // trusted hands out a fresh connection if its server may be trusted.
-func (d *Dialer) trusted(addr *Addr, c conn) (*Conn, error) {
-	if err := d.Server.verify(c, addr.path); err != nil {
+func (d *Dialer) trusted(ctx context.Context, addr *Addr, c conn) (*Conn, error) {
+	if err := d.Server.verify(ctx, c, addr.path); err != nil {
 		c.Close()
 		return nil, opError("dial", addr, err)
 	}

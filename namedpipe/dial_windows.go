@@ -42,8 +42,8 @@ func (d *Dialer) open(_ context.Context, addr *Addr) (conn, error) {
 // LOCAL\NAME, and whether the path is none.
 func insideAppContainer(path string) bool {
 	const local = pipePrefix + `LOCAL\`
-	return packageOf(windows.GetCurrentProcessToken()) != "" &&
-		(len(path) < len(local) || !strings.EqualFold(path[:len(local)], local))
+	pkg, err := packageOf(windows.GetCurrentProcessToken())
+	return err == nil && pkg != nil && (len(path) < len(local) || !strings.EqualFold(path[:len(local)], local))
 }
 
 func explainOpen(path string, err error) error {

@@ -28,6 +28,9 @@ func (t *clientToken) set(c *Conn, token windows.Token) {
 		token.Close()
 		return
 	}
+	if token == 0 {
+		return
+	}
 	t.token = token
 	t.dropped = runtime.AddCleanup(c, func(token windows.Token) { token.Close() }, token)
 }
@@ -41,7 +44,7 @@ func (t *clientToken) copy() (token windows.Token, err error) {
 		return 0, net.ErrClosed
 	}
 	if t.token == 0 {
-		return 0, &problem{text: "the client's token could not be opened", causes: []error{fs.ErrPermission}}
+		return 0, &problem{text: "the system doesn't let this process act as the client: it may look at the client's token only", causes: []error{fs.ErrPermission}}
 	}
 	process := windows.CurrentProcess()
 	err = windows.DuplicateHandle(process, windows.Handle(t.token), process, (*windows.Handle)(&token), 0, false, windows.DUPLICATE_SAME_ACCESS)
@@ -60,20 +63,37 @@ func (t *clientToken) close() {
 }
 
 // openClientToken takes the token of the pipe's client by acting as it for a
-// moment.
-func openClientToken(pipe windows.Handle) (token windows.Token, err error) {
+// moment, and has look look at it. The token is 0 if its own descriptor doesn't
+// let this process open it, as another user's doesn't: then it can be looked at,
+// and nobody can act with it later.
+func openClientToken(pipe windows.Handle, look func(windows.Token) error) (token windows.Token, err error) {
 	err = onThread(func() error {
 		if ok, _, err := procImpersonateNamedPipeClient.Call(uintptr(pipe)); ok == 0 {
 			return os.NewSyscallError("ImpersonateNamedPipeClient", err)
 		}
-		err := windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY|windows.TOKEN_DUPLICATE|windows.TOKEN_IMPERSONATE, true, &token)
-		if err == windows.ERROR_ACCESS_DENIED {
-			// To know the client is worth having without the right to act as it.
-			err = windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY, true, &token)
-		}
+		token, err = lookAtThread(look)
 		return err
 	})
 	return token, err
+}
+
+// lookAtThread has look look at the token that the thread acts with.
+func lookAtThread(look func(windows.Token) error) (token windows.Token, err error) {
+	err = windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY|windows.TOKEN_DUPLICATE|windows.TOKEN_IMPERSONATE, true, &token)
+	switch {
+	case err == windows.ERROR_ACCESS_DENIED:
+		// The thread has a token, or there would have been another error. What
+		// a thread acts with it may always look at, by this handle:
+		// https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-getcurrentthreadeffectivetoken
+		return 0, look(windows.GetCurrentThreadEffectiveToken())
+	case err != nil:
+		return 0, err
+	}
+	if err := look(token); err != nil {
+		token.Close()
+		return 0, err
+	}
+	return token, nil
 }
 
 // onThread runs f, which may change the thread's token, on a locked thread that

@@ -124,7 +124,7 @@ func TestNoTokenBeforeTrust(t *testing.T) {
 		server, client := ends(t, ListenConfig{}, Dialer{ImpersonationLevel: level})
 		take := func() (token windows.Token, err error) {
 			err = server.onHandle(func(pipe windows.Handle) (err error) {
-				token, err = openClientToken(pipe)
+				token, err = openClientToken(pipe, func(windows.Token) error { return nil })
 				return err
 			})
 			return token, err

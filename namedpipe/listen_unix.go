@@ -8,7 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -22,6 +25,9 @@ type listener struct {
 	stat *counters
 	stop chan struct{} // closed by close
 	done chan struct{} // closed when watch has ended
+
+	taken  knock        // at another server, while it has the name
+	warned atomic.Int64 // when accept was last said to fail, in Unix seconds
 
 	mu      sync.Mutex
 	ended   error // why accept fails from now on: net.ErrClosed or ErrReplaced
@@ -42,7 +48,7 @@ func (l *Listener) start(cfg ListenConfig) error {
 		defer f.Close()
 		return l.adopt(cfg, f)
 	}
-	if err := clearPath(path); err != nil {
+	if err := clearPath(path, &l.l.taken); err != nil {
 		return err
 	}
 	ln, file, err := bindSocket(path, &rule)
@@ -62,8 +68,16 @@ func (l *Listener) run(cfg ListenConfig, r *rule, ln *net.UnixListener, file fil
 	go l.l.watch()
 }
 
+// Accept is tried again after acceptPause, which doubles up to acceptPauseMost,
+// and its failures are logged once in warnSeconds.
+const (
+	acceptPause     = 5 * time.Millisecond
+	acceptPauseMost = 100 * time.Millisecond
+	warnSeconds     = 10
+)
+
 func (l *listener) accept() (conn, error) {
-	for {
+	for pause := acceptPause; ; pause = min(2*pause, acceptPauseMost) {
 		uc, err := l.ln.AcceptUnix()
 		if err == nil {
 			if c := newConn(uc); l.admits(c) {
@@ -77,15 +91,27 @@ func (l *listener) accept() (conn, error) {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return conn{}, err
 		}
-		// Out of files or memory: the backlog keeps the clients meanwhile, and
-		// an error here would end a server that could go on in a moment.
+		if !isShortage(err) {
+			return conn{}, explain(bare(err), "the system accepts no connections for this listener", "close it and listen again")
+		}
+		// The backlog keeps the clients meanwhile, and an error here would end a
+		// server that could go on in a moment.
 		l.stat.retries.Add(1)
-		l.log.Warn("namedpipe: accept failed, trying again", "pipe", l.path, "error", err)
+		if now, last := time.Now().Unix(), l.warned.Load(); now-last >= warnSeconds && l.warned.CompareAndSwap(last, now) {
+			l.log.Warn("namedpipe: accept failed, trying again", "pipe", l.path, "error", err, "retries", l.stat.retries.Load())
+		}
 		select {
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(pause):
 		case <-l.stop:
 		}
 	}
+}
+
+// isShortage reports whether accept has failed for a reason that passes: the
+// process or the system is short of descriptors or memory.
+func isShortage(err error) bool {
+	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR},
+		func(shortage error) bool { return errors.Is(err, shortage) })
 }
 
 // admits holds the client's credentials against the rule. A client that is not

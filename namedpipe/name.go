@@ -25,7 +25,8 @@ const (
 //	\\.\pipe\MyPipe
 //	//./pipe/MyPipe       (the prefix in any case)
 //
-// On Windows LOCAL\MyPipe is a pipe inside an AppContainer and
+// On Windows LOCAL\MyPipe is a pipe of the AppContainer that the process is in
+// (see [AppContainers] for its name outside) and
 // ProtectedPrefix\Administrators\MyPipe one that only administrators can make;
 // elsewhere both are refused. Off Windows a rooted path such as
 // /run/me/my.sock is taken as it is, and every other name is the file

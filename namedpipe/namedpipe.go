@@ -164,7 +164,8 @@ type Listener struct {
 // come and go and instances that can't be made for lack of resources are dealt
 // with inside; an error means that the listener is closed (net.ErrClosed), that
 // the deadline set with SetDeadline has passed (os.ErrDeadlineExceeded), or, off
-// Windows, that the socket's path is no longer this listener's ([ErrReplaced]).
+// Windows, that the socket's path is no longer this listener's ([ErrReplaced])
+// or that the system accepts no connections for it.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.AcceptPipe()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 func parent(path string) string { return filepath.Dir(path) }
@@ -18,14 +19,18 @@ func parent(path string) string { return filepath.Dir(path) }
 // clearPath makes sure that nothing is at path: it removes a socket of this
 // user's that nobody listens on. Anything else that is there is an error, each
 // kind its own.
-func clearPath(path string) error {
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+func clearPath(path string, taken *knock) error {
+	now, err := os.Lstat(path)
+	switch {
+	case isNowhere(err):
 		return nil
+	case err == nil && taken.early(now):
+		return errTaken
 	}
 	defer lockFolder(path)()
 	file, err := os.Lstat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case isNowhere(err):
 		return nil // a missing folder shows when the socket is bound
 	case err != nil:
 		return explain(err, "can't look at the socket's path", "check the rights on its folder")
@@ -39,7 +44,8 @@ func clearPath(path string) error {
 		return err
 	}
 	if !dead {
-		return explain(syscall.EADDRINUSE, "another server is listening on this name", "stop it, or choose another name")
+		taken.note(file)
+		return errTaken
 	}
 	if uid := ownerOf(file); uid != os.Geteuid() {
 		return explainAs(syscall.EADDRINUSE, fs.ErrPermission, fmt.Sprintf("a dead socket of another user (uid %d) is in the way", uid), "that user, or root, must remove it")
@@ -48,6 +54,42 @@ func clearPath(path string) error {
 		return err
 	}
 	return nil
+}
+
+var errTaken = explain(syscall.EADDRINUSE, "another server is listening on this name", "stop it, or choose another name")
+
+// isNowhere reports whether a path leads nowhere: to nothing, or through a file
+// that is not a folder.
+func isNowhere(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// A knock is a connection to another server that has the name, by which Listen
+// finds out whether it lives. While Listen waits for the name it sees at once
+// that the file has gone, and knocks less and less often.
+type knock struct {
+	file  fileID
+	pause time.Duration
+	next  time.Time
+}
+
+const (
+	knockPause     = 50 * time.Millisecond
+	knockPauseMost = 400 * time.Millisecond
+)
+
+// early reports whether the file's server was alive a moment ago.
+func (k *knock) early(file fs.FileInfo) bool {
+	return idOf(file) == k.file && time.Now().Before(k.next)
+}
+
+// note notes that the file's server is alive.
+func (k *knock) note(file fs.FileInfo) {
+	k.pause = min(2*k.pause, knockPauseMost)
+	if idOf(file) != k.file {
+		k.file, k.pause = idOf(file), knockPause
+	}
+	k.next = time.Now().Add(k.pause)
 }
 
 // probe tells whether nobody listens on the socket at path.

@@ -11,7 +11,7 @@ import (
 // Account is a user or a group of the system.
 type Account struct {
 	ID   string // the SID on Windows, elsewhere the number
-	Name string // DOMAIN\name on Windows; "" if the system has none for the ID
+	Name string // DOMAIN\name on Windows; "" if the system has none for the ID, or needs more than a second to find it there
 }
 
 // String returns the name, or the ID where there is none.
@@ -43,10 +43,12 @@ type Peer struct {
 	Level         ImpersonationLevel
 	UserProven    bool
 
-	// SameUser tells that the peer is the user that this process runs as. It is
-	// also set for an Anonymous client of a listener that admits nobody else:
-	// the system held its token against the pipe's rule when it connected,
-	// though the server can't see it.
+	// SameUser reports whether the peer is the user that this process runs as,
+	// whatever its integrity: that user's sandboxed programs are too, where they
+	// can connect. It is also set for an Anonymous client of a listener that
+	// admits nobody else: the system held its token against the pipe's rule when
+	// it connected, though the server can't see it. If the server is elevated,
+	// such a client may be another elevated administrator.
 	SameUser bool
 
 	// PID is the process id, or 0, and Executable the path of its program, or

@@ -3,6 +3,7 @@
 package namedpipe
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -42,7 +43,7 @@ func (cred *credentials) peer() *Peer {
 }
 
 // verify checks the server behind a fresh connection.
-func (t *Trust) verify(c conn, path string) error {
+func (t *Trust) verify(_ context.Context, c conn, path string) error {
 	if t.Anyone && !t.wantsProcess() {
 		return nil
 	}

@@ -1,12 +1,12 @@
 package namedpipe
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -20,46 +20,52 @@ var (
 )
 
 func (c *Conn) identify() (*Peer, error) {
-	var p *Peer
+	var s server
 	err := c.onHandle(func(pipe windows.Handle) (err error) {
 		if c.client {
-			p, err = serverOf(pipe)
+			s, err = serverOf(pipe)
 		}
 		return err
 	})
-	if c.client || err != nil {
-		return p, err
+	if err != nil {
+		return nil, err
+	}
+	if c.client {
+		s.name(context.Background())
+		return s.peer, nil
 	}
 	// A client that was opened without SECURITY_SQOS_PRESENT has no token to
 	// show before something of it has been read.
 	if err := c.peeked.fill(c); err != nil {
 		return nil, err
 	}
-	p = &Peer{}
+	p := &Peer{}
+	var user *windows.SID
 	err = c.onHandle(func(pipe windows.Handle) error {
 		p.Remote = isRemote(pipe)
 		var pid uint32
 		if err := windows.GetNamedPipeClientProcessId(pipe, &pid); err == nil && !p.Remote {
 			p.PID = int(pid) // of another machine's process it would be the number of some process here
 		}
-		token, err := openClientToken(pipe)
+		token, err := openClientToken(pipe, func(token windows.Token) (err error) {
+			user, err = p.fromToken(token)
+			return err
+		})
 		if errors.Is(err, windows.ERROR_CANT_OPEN_ANONYMOUS) {
 			p.Level, p.SameUser = Anonymous, c.onlySelf && !p.Remote
-			return nil
-		}
-		if errors.Is(err, windows.ERROR_ACCESS_DENIED) {
-			// The token's own descriptor doesn't let this process look at it.
-			p.SameUser = c.onlySelf && !p.Remote
 			return nil
 		}
 		if err != nil {
 			return explain(err, "the system doesn't tell who the client is", "")
 		}
 		c.token.set(c, token)
-		return p.fromToken(token)
+		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if user != nil {
+		p.User = accountOf(context.Background(), user)
 	}
 	if !p.Remote {
 		p.Executable = executableOf(p.PID)
@@ -98,17 +104,18 @@ func isLocal(answered bool, err error) bool {
 	return !answered && err == windows.ERROR_PIPE_LOCAL
 }
 
-// fromToken notes what the client's token says.
-func (p *Peer) fromToken(token windows.Token) error {
+// fromToken notes what the client's token says, except for the name of its user,
+// which it returns: the thread acts as the client here, who may not be let look
+// for names.
+func (p *Peer) fromToken(token windows.Token) (*windows.SID, error) {
 	user, err := token.GetTokenUser()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	groups, err := token.GetTokenGroups()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p.User = accountOf(user.User.Sid)
 	for _, g := range groups.AllGroups() {
 		if g.Attributes&windows.SE_GROUP_ENABLED != 0 && g.Attributes&windows.SE_GROUP_USE_FOR_DENY_ONLY == 0 {
 			p.Groups = append(p.Groups, g.Sid.String())
@@ -116,33 +123,35 @@ func (p *Peer) fromToken(token windows.Token) error {
 	}
 	level, err := tokenInfo32(token, windows.TokenImpersonationLevel)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.Level = levelOf(level)
 	session, err := tokenInfo32(token, windows.TokenSessionId)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.Session = int(session)
+	pkg, err := packageOf(token)
+	if err != nil {
+		return nil, err
+	}
+	if pkg != nil {
+		p.Package = pkg.String()
+	}
 	p.Elevated = token.IsElevated()
-	p.Administrator = isAdministrator(token)
+	p.Administrator = isAdministrator(token, groups)
 	p.Integrity = integrityOf(token)
-	p.Package = packageOf(token)
 	p.UserProven = true
 	if own, err := windows.GetCurrentProcessToken().GetTokenUser(); err == nil {
 		p.SameUser = own.User.Sid.Equals(user.User.Sid)
 	}
-	return nil
+	return user.User.Sid, nil
 }
 
-// isAdministrator tells whether the user is an administrator now, or could be
+// isAdministrator reports whether the user is an administrator now, or could be
 // after a prompt: then UAC has linked a full token to this one.
-func isAdministrator(token windows.Token) bool {
-	admins, err := windows.CreateWellKnownSid(windows.WinBuiltinAdministratorsSid)
-	if err != nil {
-		return false
-	}
-	if member, err := token.IsMember(admins); err == nil && member {
+func isAdministrator(token windows.Token, groups *windows.Tokengroups) bool {
+	if hasAdmins(groups.AllGroups()) {
 		return true
 	}
 	linked, err := token.GetLinkedToken()
@@ -150,37 +159,33 @@ func isAdministrator(token windows.Token) bool {
 		return false
 	}
 	defer linked.Close()
-	groups, err := linked.GetTokenGroups()
-	if err != nil {
-		return false
-	}
-	for _, g := range groups.AllGroups() {
-		if g.Sid.Equals(admins) && g.Attributes&windows.SE_GROUP_ENABLED != 0 {
-			return true
-		}
-	}
-	return false
+	groups, err = linked.GetTokenGroups()
+	return err == nil && hasAdmins(groups.AllGroups())
 }
 
 func integrityOf(token windows.Token) string {
-	rid, ok := integrityRID(token)
-	if !ok {
+	rid, err := integrityRID(token)
+	if err != nil {
 		return ""
 	}
 	return integrityName(rid)
 }
 
 // integrityRID is the last number of the token's S-1-16-… label.
-func integrityRID(token windows.Token) (uint32, bool) {
+func integrityRID(token windows.Token) (uint32, error) {
 	buf, err := tokenInfo(token, windows.TokenIntegrityLevel)
 	if err != nil {
-		return 0, false
+		return 0, err
 	}
-	sid := (*windows.Tokenmandatorylabel)(unsafe.Pointer(&buf[0])).Label.Sid
+	return lastNumber((*windows.Tokenmandatorylabel)(unsafe.Pointer(&buf[0])).Label.Sid)
+}
+
+// lastNumber is the last number of a SID, which for a label is the level.
+func lastNumber(sid *windows.SID) (uint32, error) {
 	if sid == nil || sid.SubAuthorityCount() == 0 {
-		return 0, false
+		return 0, errors.New("the label is empty")
 	}
-	return sid.SubAuthority(uint32(sid.SubAuthorityCount()) - 1), true
+	return sid.SubAuthority(uint32(sid.SubAuthorityCount()) - 1), nil
 }
 
 // The levels of https://learn.microsoft.com/windows/win32/secauthz/mandatory-integrity-control.
@@ -211,19 +216,22 @@ const (
 	tokenAppContainerSid = 31
 )
 
-func packageOf(token windows.Token) string {
+// packageOf returns the SID of the token's AppContainer package, nil if it has
+// none.
+func packageOf(token windows.Token) (*windows.SID, error) {
 	in, err := tokenInfo32(token, tokenIsAppContainer)
 	if err != nil || in == 0 {
-		return ""
+		return nil, err
 	}
 	buf, err := tokenInfo(token, tokenAppContainerSid)
 	if err != nil {
-		return ""
+		return nil, err
 	}
-	if sid := *(**windows.SID)(unsafe.Pointer(&buf[0])); sid != nil {
-		return sid.String()
+	sid := *(**windows.SID)(unsafe.Pointer(&buf[0])) // TOKEN_APPCONTAINER_INFORMATION is one pointer into buf
+	if sid == nil {
+		return nil, errors.New("the token is an AppContainer's without a package")
 	}
-	return ""
+	return sid.Copy()
 }
 
 func levelOf(level uint32) ImpersonationLevel {
@@ -242,28 +250,6 @@ func tokenInfo32(token windows.Token, class uint32) (value uint32, err error) {
 	n := uint32(unsafe.Sizeof(value))
 	err = windows.GetTokenInformation(token, class, (*byte)(unsafe.Pointer(&value)), n, &n)
 	return value, err
-}
-
-// names remembers what accounts are called: asking can take seconds where a
-// domain controller must be asked.
-var names sync.Map // SID as text -> name
-
-func accountOf(sid *windows.SID) Account {
-	a := Account{ID: sid.String()}
-	if name, ok := names.Load(a.ID); ok {
-		a.Name = name.(string)
-		return a
-	}
-	account, domain, _, err := sid.LookupAccount("")
-	if err != nil {
-		return a
-	}
-	a.Name = account
-	if domain != "" {
-		a.Name = domain + `\` + account
-	}
-	names.Store(a.ID, a.Name)
-	return a
 }
 
 func executableOf(pid int) string {
@@ -302,16 +288,6 @@ func birthOf(pid int) (uint64, error) {
 	}
 	return uint64(created.HighDateTime)<<32 | uint64(created.LowDateTime), nil
 }
-
-func lookupUser(name string) (Account, error) {
-	sid, err := account(name)
-	if err != nil {
-		return Account{}, err
-	}
-	return accountOf(sid), nil
-}
-
-func lookupGroup(name string) (Account, error) { return lookupUser(name) }
 
 // sameFile opens both files unless their names agree. It refuses UNC and device
 // paths: opening one sends this user's credentials to a machine of somebody

@@ -39,18 +39,18 @@ func isBusy(error) bool                                     { return false }
 func isMissing(error) bool                                  { return false }
 func isPeerGone(error) bool                                 { return false }
 
-func (a Access) describe() (string, error)     { return "", errSystem }
-func (t *Trust) verify(conn, string) error     { return errSystem }
-func (c *Conn) identify() (*Peer, error)       { return nil, errSystem }
-func (c *Conn) impersonate(func() error) error { return errSystem }
-func lookupUser(string) (Account, error)       { return Account{}, errSystem }
-func lookupGroup(string) (Account, error)      { return Account{}, errSystem }
-func birthOf(int) (uint64, error)              { return 0, errSystem }
-func (c *Conn) processOf() (*Peer, error)      { return nil, errSystem }
-func holds(*os.Process) bool                   { return false }
-func unknowable(error) bool                    { return false }
-func whoListens(string) *Peer                  { return nil }
-func sameFile(a, b string) bool                { return false }
+func (a Access) describe() (string, error)                  { return "", errSystem }
+func (t *Trust) verify(context.Context, conn, string) error { return errSystem }
+func (c *Conn) identify() (*Peer, error)                    { return nil, errSystem }
+func (c *Conn) impersonate(func() error) error              { return errSystem }
+func lookupUser(string) (Account, error)                    { return Account{}, errSystem }
+func lookupGroup(string) (Account, error)                   { return Account{}, errSystem }
+func birthOf(int) (uint64, error)                           { return 0, errSystem }
+func (c *Conn) processOf() (*Peer, error)                   { return nil, errSystem }
+func holds(*os.Process) bool                                { return false }
+func unknowable(error) bool                                 { return false }
+func whoListens(string) *Peer                               { return nil }
+func sameFile(a, b string) bool                             { return false }
 
 type clientToken struct{}
 

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
@@ -27,67 +26,150 @@ func mustSID(t *testing.T, s string) *windows.SID {
 const (
 	sidUser    = "S-1-5-21-1-2-3-1001"
 	sidOther   = "S-1-5-21-1-2-3-1002"
+	sidGroup   = "S-1-5-21-1-2-3-1100"
 	sidAdmins  = "S-1-5-32-544"
 	sidService = "S-1-5-80-1-2-3-4-5"
 	sidPackage = "S-1-15-2-1-2-3-4-5-6-7"
 )
 
-// TestDescriptors fixes each preset's descriptor for four kinds of server. The
-// rights 0x12019b are those of a client, FA those of the server.
-func TestDescriptors(t *testing.T) {
-	ids := map[string]identity{
-		"user":     {user: mustSID(t, sidUser), owner: mustSID(t, sidUser), self: mustSID(t, sidUser)},
-		"elevated": {user: mustSID(t, sidUser), owner: mustSID(t, sidAdmins), self: mustSID(t, sidUser), elevated: true},
-		"system":   {user: mustSID(t, "S-1-5-18"), owner: mustSID(t, sidAdmins), self: mustSID(t, "S-1-5-18"), elevated: true},
-		"service":  {user: mustSID(t, "S-1-5-19"), owner: mustSID(t, "S-1-5-19"), self: mustSID(t, sidService)},
+// groupsOf lists groups as a token does: each SID, after a space its attributes
+// if they are not just enabled.
+func groupsOf(t *testing.T, list ...string) (groups []windows.SIDAndAttributes) {
+	t.Helper()
+	for _, text := range list {
+		g := windows.SIDAndAttributes{Attributes: windows.SE_GROUP_ENABLED}
+		sid, rest, _ := strings.Cut(text, " ")
+		g.Sid = mustSID(t, sid)
+		switch rest {
+		case "owner":
+			g.Attributes |= windows.SE_GROUP_OWNER
+		case "deny only":
+			g.Attributes = windows.SE_GROUP_USE_FOR_DENY_ONLY
+		case "disabled":
+			g.Attributes = 0
+		}
+		groups = append(groups, g)
 	}
-	const user, elevated, system, service = "O:" + sidUser, "O:BA", "O:BA", "O:LS"
-	const self, client = "(A;;FA;;;" + sidUser + ")", "(A;;0x12019b;;;"
-	high, low := "S:(ML;;NRNW;;;HI)", "S:(ML;;NW;;;LW)"
+	return groups
+}
+
+// someTokens are the tokens of different kinds of servers.
+func someTokens(t *testing.T) map[string]tokenFacts {
+	sid := func(s string) *windows.SID { return mustSID(t, s) }
+	everybody := []string{"S-1-1-0", "S-1-5-11", sidGroup}
+	with := func(more ...string) []windows.SIDAndAttributes { return groupsOf(t, append(everybody, more...)...) }
+	restricting := groupsOf(t, sidService, "S-1-1-0", "S-1-5-5-0-1", "S-1-5-33")
+	return map[string]tokenFacts{
+		"user":               {user: sid(sidUser), defaultOwner: sid(sidUser), groups: with(sidAdmins + " deny only")},
+		"elevated":           {user: sid(sidUser), defaultOwner: sid(sidAdmins), groups: with(sidAdmins + " owner"), elevated: true},
+		"elevated, own":      {user: sid(sidUser), defaultOwner: sid(sidUser), groups: with(sidAdmins + " owner"), elevated: true},
+		"system":             {user: sid("S-1-5-18"), defaultOwner: sid(sidAdmins), groups: with(sidAdmins+" owner", sidService+" owner"), elevated: true},
+		"restricted system":  {user: sid("S-1-5-18"), defaultOwner: sid(sidAdmins), groups: with(sidAdmins+" owner", sidService+" owner"), restricted: restricting, elevated: true},
+		"service":            {user: sid("S-1-5-19"), defaultOwner: sid("S-1-5-19"), groups: with("S-1-5-80-0 owner", sidService+" owner")},
+		"restricted service": {user: sid("S-1-5-20"), defaultOwner: sid("S-1-5-20"), groups: with("S-1-5-80-0 owner", sidService+" owner"), restricted: restricting},
+		"old service":        {user: sid("S-1-5-19"), defaultOwner: sid("S-1-5-19"), groups: with("S-1-5-80-0 owner", sidService+" disabled")},
+		"service, no owner":  {user: sid("S-1-5-19"), defaultOwner: sid("S-1-5-19"), groups: with(sidService)},
+		"user's service":     {user: sid(sidUser), defaultOwner: sid(sidUser), groups: with(sidService + " owner")},
+		"restricted user":    {user: sid(sidUser), defaultOwner: sid(sidUser), groups: with(sidService + " owner"), restricted: restricting},
+		"virtual account":    {user: sid(sidService), defaultOwner: sid(sidService), groups: with(sidService + " owner")},
+		"container":          {user: sid(sidUser), defaultOwner: sid(sidUser), pkg: sid(sidPackage), groups: with()},
+	}
+}
+
+// TestDescriptors fixes the descriptor of each access for each kind of server.
+// The rights 0x12019b are those of a client, FA those of the server. An entry
+// for OW takes from the pipe's owner the right to change the descriptor.
+func TestDescriptors(t *testing.T) {
+	t.Parallel()
+	const (
+		self, client, high, low = "(A;;FA;;;" + sidUser + ")", "(A;;0x12019b;;;", "S:(ML;;NRNW;;;HI)", "S:(ML;;NW;;;LW)"
+
+		user      = "O:" + sidUser + "D:P"
+		admins    = "O:BAD:P(A;;FA;;;BA)"
+		adminsOwn = "O:" + sidUser + "D:P(A;;RC;;;OW)(A;;FA;;;BA)"
+		system    = "O:BAD:P(A;;RC;;;OW)(A;;FA;;;SY)"
+		asService = "(A;;FA;;;" + sidService + ")"
+		service   = "O:" + sidService + "D:P" + asService
+		asUser    = client + sidUser + ")"
+		toOther   = client + sidOther + ")"
+	)
 	for _, test := range []struct {
 		access Access
 		want   map[string]string
 	}{
 		{Access{}, map[string]string{
-			"user":     user + "D:P" + self,
-			"elevated": elevated + "D:P" + self + high,
-			"system":   system + "D:P(A;;FA;;;SY)" + high,
-			"service":  service + "D:P(A;;FA;;;" + sidService + ")" + client + "LS)",
+			"user":               user + self,
+			"elevated":           admins + asUser + high,
+			"elevated, own":      adminsOwn + asUser + high,
+			"system":             system + high,
+			"restricted system":  "O:BAD:P(A;;RC;;;OW)" + asService + client + "SY)" + high,
+			"service":            service + client + "LS)",
+			"restricted service": service + client + "NS)",
+			"old service":        "O:LSD:P(A;;FA;;;LS)",
+			"service, no owner":  "O:LSD:P(A;;RC;;;OW)" + asService + client + "LS)",
+			"user's service":     user + self,
+			"restricted user":    user + "(A;;RC;;;OW)" + asService + asUser,
+			"virtual account":    service,
+			"container":          user + self + "(A;;FA;;;" + sidPackage + ")",
 		}},
 		{Access{Who: CurrentUserAnyElevation}, map[string]string{
-			"user":     user + "D:P" + self,
-			"elevated": elevated + "D:P" + self,
-			"system":   system + "D:P(A;;FA;;;SY)",
-			"service":  service + "D:P(A;;FA;;;" + sidService + ")" + client + "LS)",
+			"user":     user + self,
+			"elevated": admins + asUser,
+			"system":   system,
+			"service":  service + client + "LS)",
 		}},
 		{Access{Who: Administrators}, map[string]string{
-			"user":     user + "D:P" + self + client + "BA)",
-			"elevated": elevated + "D:P" + self + client + "BA)",
-			"system":   system + "D:P(A;;FA;;;SY)" + client + "BA)",
-			"service":  service + "D:P(A;;FA;;;" + sidService + ")" + client + "BA)",
+			"user":     user + self + client + "BA)",
+			"elevated": admins + high,
+			"system":   system + client + "BA)" + high,
+			"service":  service + client + "BA)",
 		}},
 		{Access{Who: CurrentUser | Administrators}, map[string]string{
-			"user":     user + "D:P" + self + client + "BA)",
-			"elevated": elevated + "D:P" + self + client + "BA)" + high,
+			"user":     user + self + client + "BA)",
+			"elevated": admins + asUser + high,
 		}},
 		{Access{Who: LocalUsers}, map[string]string{
-			"user":     user + "D:P" + self + client + "BU)",
-			"elevated": elevated + "D:P" + self + client + "BU)",
-			"system":   system + "D:P(A;;FA;;;SY)" + client + "BU)",
-			"service":  service + "D:P(A;;FA;;;" + sidService + ")" + client + "BU)",
+			"user":     user + self + client + "BU)",
+			"elevated": admins + client + "BU)",
+			"system":   system + client + "BU)",
+			"service":  service + client + "BU)",
 		}},
-		{Access{Who: Everyone}, map[string]string{"user": user + "D:P" + self + client + "WD)", "system": system + "D:P(A;;FA;;;SY)" + client + "WD)"}},
-		{Access{Who: CurrentUser | AppContainers}, map[string]string{"user": user + "D:P" + self + client + "AC)", "elevated": elevated + "D:P" + self + client + "AC)"}},
-		{Access{Who: CurrentUser, Packages: []string{sidPackage}}, map[string]string{"user": user + "D:P" + self + client + sidPackage + ")"}},
-		{Access{Who: CurrentUser | LowIntegrity}, map[string]string{"user": user + "D:P" + self + low, "elevated": elevated + "D:P" + self + low}},
-		{Access{Users: []string{sidOther}}, map[string]string{"user": user + "D:P" + self + client + sidOther + ")", "elevated": elevated + "D:P" + self + client + sidOther + ")"}},
-		{Access{Users: []string{sidUser}, Groups: []string{"S-1-5-32-545"}}, map[string]string{"user": user + "D:P" + self + client + "BU)"}},
-		{Access{Who: Everyone, Deny: []string{sidOther}}, map[string]string{"user": user + "D:P(D;;FA;;;" + sidOther + ")" + self + client + "WD)"}},
-		{Access{SDDL: "D:(A;;GA;;;WD)"}, map[string]string{"user": user + "D:(A;;GA;;;WD)"}},
+		{Access{Who: Everyone}, map[string]string{"user": user + self + client + "WD)", "system": system + client + "WD)"}},
+		{Access{Who: CurrentUser | AppContainers}, map[string]string{
+			"user":      user + self + client + "AC)",
+			"elevated":  admins + asUser + client + "AC)",
+			"container": user + self + "(A;;FA;;;" + sidPackage + ")" + client + "AC)",
+		}},
+		{Access{Who: CurrentUser, Packages: []string{sidPackage}}, map[string]string{
+			"user":      user + self + client + sidPackage + ")",
+			"container": user + self + "(A;;FA;;;" + sidPackage + ")",
+		}},
+		{Access{Who: CurrentUser | LowIntegrity}, map[string]string{"user": user + self + low, "elevated": admins + asUser + low}},
+		{Access{Users: []string{sidOther}}, map[string]string{"user": user + self + toOther, "elevated": admins + toOther}},
+		{Access{Users: []string{sidUser}, Groups: []string{"S-1-5-32-545"}}, map[string]string{"user": user + self + client + "BU)"}},
+
+		// Denials first; what covers the server's own token after its entry.
+		{Access{Who: Everyone, Deny: []string{sidOther}}, map[string]string{
+			"user":     user + "(D;;FA;;;" + sidOther + ")" + self + client + "WD)",
+			"elevated": "O:BAD:P(D;;FA;;;" + sidOther + ")(A;;FA;;;BA)" + client + "WD)",
+		}},
+		{Access{Users: []string{sidOther}, Deny: []string{sidOther}}, map[string]string{"user": user + "(D;;FA;;;" + sidOther + ")" + self + toOther}},
+		{Access{Who: Everyone, Deny: []string{"S-1-1-0"}}, map[string]string{"user": user + self + "(D;;FA;;;WD)" + client + "WD)"}},
+		{Access{Who: Everyone, Deny: []string{sidGroup, sidOther}}, map[string]string{
+			"user":    user + "(D;;FA;;;" + sidOther + ")" + self + "(D;;FA;;;" + sidGroup + ")" + client + "WD)",
+			"service": "O:" + sidService + "D:P(D;;FA;;;" + sidOther + ")" + asService + "(D;;FA;;;" + sidGroup + ")" + client + "WD)",
+		}},
+		{Access{Who: Everyone, Deny: []string{sidUser}}, map[string]string{"elevated": admins + "(D;;FA;;;" + sidUser + ")" + client + "WD)"}},
+		{Access{Who: Everyone, Deny: []string{"S-1-5-33"}}, map[string]string{
+			"user":               user + "(D;;FA;;;WR)" + self + client + "WD)",
+			"restricted service": service + "(D;;FA;;;WR)" + client + "WD)",
+		}},
+
+		{Access{SDDL: "D:(A;;GA;;;WD)"}, map[string]string{"user": "O:" + sidUser + "D:(A;;GA;;;WD)", "service": "O:" + sidService + "D:(A;;GA;;;WD)"}},
 		{Access{SDDL: "O:SYD:(A;;FA;;;BA)"}, map[string]string{"user": "O:SYD:(A;;FA;;;BA)"}},
 	} {
 		for who, want := range test.want {
-			sd, err := test.access.descriptor(ids[who])
+			sd, err := test.access.descriptor(someTokens(t)[who].identity())
 			if err != nil {
 				t.Errorf("%s, %+v: %v", who, test.access, err)
 				continue
@@ -105,12 +187,21 @@ func TestDescriptors(t *testing.T) {
 func wineSDDL(s string) string {
 	return strings.NewReplacer(
 		"S:P(;;", "S:(;;", "(ML;;NRNW;", "(;;CCDC;", "(ML;;NW;", "(;;CC;",
-		"S-1-5-32-544", "BA", "S-1-5-32-545", "BU", "S-1-15-2-1)", "AC)", "S-1-5-19", "LS",
+		"S-1-5-32-544", "BA", "S-1-5-32-545", "BU", "S-1-15-2-1)", "AC)", "S-1-5-19", "LS", "S-1-5-33", "WR",
 		"0x12019B", "0x12019b",
 	).Replace(s)
 }
 
 func TestAccessErrorsWindows(t *testing.T) {
+	t.Parallel()
+	own, err := processIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	computer, err := windows.ComputerName()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		access Access
 		is     error
@@ -124,7 +215,19 @@ func TestAccessErrorsWindows(t *testing.T) {
 		{Access{SDDL: "D:", Who: Everyone}, fs.ErrInvalid, "stands alone"},
 		{Access{Remote: true, Deny: []string{sidOther}}, fs.ErrInvalid, "Remote"},
 		{Access{Who: 1 << 20}, fs.ErrInvalid, "unknown bits"},
+		{Access{SDDL: "D:(A;;FA;;;SY)"}, fs.ErrInvalid, `SDDL "D:(A;;FA;;;SY)" doesn't give this process full access`},
+		{Access{SDDL: "D:(A;;0x12019b;;;WD)"}, fs.ErrInvalid, "second instance: grant it with (A;;FA;;;" + own.self.String() + ")"},
+		{Access{SDDL: "D:(D;;0x4;;;WD)(A;;FA;;;WD)"}, fs.ErrInvalid, "doesn't give this process full access"},
+		{Access{Who: Everyone, Deny: []string{own.self.String()}}, fs.ErrInvalid, "as which this process makes"},
+		{Access{Who: Everyone, Deny: []string{computer}}, fs.ErrInvalid, "not the account of a user or group"},
+		{Access{Who: Everyone, Deny: []string{"BUILTIN"}}, fs.ErrInvalid, "not the account of a user or group"},
+		{Access{Who: Everyone, Deny: []string{"S-1-5-21-1-2-3"}}, fs.ErrInvalid, "not the account of a user or group"},
+		{Access{Who: Everyone, Deny: []string{"S-1-16-4096"}}, fs.ErrInvalid, "not the account of a user or group"},
+		{Access{Users: []string{"S-1-5-32"}}, fs.ErrInvalid, "not the account of a user or group"},
 	} {
+		if _, err := test.access.Describe(); !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("Describe of %+v: %v", test.access, err)
+		}
 		_, err := (&ListenConfig{Access: test.access}).Listen(t.Context(), fmt.Sprintf("np-%x", time.Now().UnixNano()))
 		if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%+v: %v", test.access, err)
@@ -132,16 +235,16 @@ func TestAccessErrorsWindows(t *testing.T) {
 	}
 }
 
-func TestServiceIdentity(t *testing.T) {
-	service := windows.SIDAndAttributes{Sid: mustSID(t, sidService), Attributes: windows.SE_GROUP_ENABLED}
-	groups := []windows.SIDAndAttributes{{Sid: mustSID(t, sidAdmins), Attributes: windows.SE_GROUP_ENABLED}, service}
-	for user, want := range map[string]string{sidUser: sidUser, "S-1-5-18": "S-1-5-18", "S-1-5-19": sidService, "S-1-5-20": sidService, sidService: sidService} {
-		if got := selfOf(mustSID(t, user), groups).String(); got != want {
-			t.Errorf("%s makes instances as %s, want %s", user, got, want)
+// TestServiceSID: one service's SID has six numbers.
+func TestServiceSID(t *testing.T) {
+	t.Parallel()
+	for sid, want := range map[string]bool{
+		sidService: true, "S-1-5-80-0": false, "S-1-5-80-1-2-3-4": false, "S-1-5-80-1-2-3-4-5-6": false,
+		"S-1-5-81-1-2-3-4-5": false, "S-1-15-80-1-2-3-4-5": false, sidUser: false, "S-1-5-80": false,
+	} {
+		if got := isServiceSID(mustSID(t, sid)); got != want {
+			t.Errorf("%s: %v", sid, got)
 		}
-	}
-	if got := selfOf(mustSID(t, "S-1-5-19"), groups[:1]).String(); got != "S-1-5-19" {
-		t.Errorf("without a service SID: %s", got)
 	}
 }
 
@@ -149,12 +252,13 @@ func TestServiceIdentity(t *testing.T) {
 // the server everything, through an entry of its own the client's rights, and
 // never the right to make an instance.
 func TestAccessCheck(t *testing.T) {
+	t.Parallel()
 	own, err := processIdentity()
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := identity{user: mustSID(t, sidOther), owner: own.owner, self: mustSID(t, sidOther)}
-	const createInstance = 0x4
+	other := identity{tokenFacts: tokenFacts{user: mustSID(t, sidOther)}, owner: own.owner, self: mustSID(t, sidOther)}
+	user := own.user.String()
 	for _, test := range []struct {
 		what    string
 		access  Access
@@ -163,52 +267,23 @@ func TestAccessCheck(t *testing.T) {
 		create  bool
 	}{
 		{"one's own pipe", Access{}, own, true, true},
+		{"one's own pipe that denies everyone", Access{Who: Everyone, Deny: []string{"S-1-1-0"}}, own, true, true},
 		{"another's pipe", Access{}, other, false, false},
-		{"another's pipe that names this user", Access{Users: []string{own.user.String()}}, other, true, false},
+		{"another's pipe that names this user", Access{Users: []string{user}}, other, true, false},
 		{"another's pipe for everyone", Access{Who: Everyone}, other, true, false},
-		{"another's pipe for everyone but this user", Access{Who: Everyone, Deny: []string{own.user.String()}}, other, false, false},
+		{"another's pipe for everyone but this user", Access{Who: Everyone, Deny: []string{user}}, other, false, false},
+		{"another's pipe that names and denies this user", Access{Users: []string{user}, Deny: []string{user}}, other, false, false},
 	} {
 		sd, err := test.access.descriptor(test.id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := accessCheck(t, sd, windows.FILE_READ_DATA|windows.FILE_WRITE_DATA); got != test.granted {
-			t.Errorf("%s: read and write granted: %v (%s)", test.what, got, sd)
+		for rights, want := range map[uint32]bool{windows.FILE_READ_DATA | windows.FILE_WRITE_DATA: test.granted, serverAccess: test.create} {
+			if got, err := grantsSelf(sd, rights); got != want || err != nil {
+				t.Errorf("%s: %#x granted: %v, %v (%s)", test.what, rights, got, err, sd)
+			}
 		}
-		if got := accessCheck(t, sd, createInstance); got != test.create {
-			t.Errorf("%s: to make an instance granted: %v (%s)", test.what, got, sd)
-		}
 	}
-}
-
-func accessCheck(t *testing.T, sd *windows.SECURITY_DESCRIPTOR, want uint32) bool {
-	t.Helper()
-	withGroup, err := sd.ToAbsolute() // AccessCheck wants a group
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := withGroup.SetGroup(mustSID(t, sidAdmins), false); err != nil {
-		t.Fatal(err)
-	}
-	var primary, token windows.Token
-	if err := windows.OpenProcessToken(windows.CurrentProcess(), windows.TOKEN_QUERY|windows.TOKEN_DUPLICATE, &primary); err != nil {
-		t.Fatal(err)
-	}
-	defer primary.Close()
-	if err := windows.DuplicateTokenEx(primary, windows.TOKEN_QUERY, nil, windows.SecurityIdentification, windows.TokenImpersonation, &token); err != nil {
-		t.Fatal(err)
-	}
-	defer token.Close()
-	mapping := [4]uint32{windows.FILE_GENERIC_READ, windows.FILE_GENERIC_WRITE, windows.FILE_GENERIC_EXECUTE, fileAllAccess}
-	var privileges [1024]byte
-	size, granted, status := uint32(len(privileges)), uint32(0), uint32(0)
-	ok, _, err := windows.NewLazySystemDLL("advapi32.dll").NewProc("AccessCheck").Call(
-		uintptr(unsafe.Pointer(withGroup)), uintptr(token), uintptr(want), uintptr(unsafe.Pointer(&mapping)),
-		uintptr(unsafe.Pointer(&privileges)), uintptr(unsafe.Pointer(&size)), uintptr(unsafe.Pointer(&granted)), uintptr(unsafe.Pointer(&status)))
-	if ok == 0 {
-		t.Fatal(err)
-	}
-	return status != 0 && granted&want == want
 }
 
 // ends returns both ends of a connection dialled with d.

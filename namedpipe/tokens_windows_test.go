@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"runtime"
 	"testing"
 	"time"
 	"unsafe"
@@ -34,7 +33,9 @@ func TestRefusedTokens(t *testing.T) {
 	setIntegrity(t, low, windows.WinLowLabelSid)
 	unelevated := restrict(t, luaToken, nil)
 	setIntegrity(t, unelevated, windows.WinMediumLabelSid)
-	another := restrict(t, 0, id.user) // the user's SID only counts for denials
+	another := restrict(t, luaToken, id.user) // the user's SID only counts for denials
+	setIntegrity(t, another, windows.WinMediumLabelSid)
+	admin := restrict(t, 0, id.user)
 
 	for _, test := range []struct {
 		what   string
@@ -46,17 +47,78 @@ func TestRefusedTokens(t *testing.T) {
 		{"low integrity", low, Access{Who: CurrentUser | LowIntegrity}, true},
 		{"unelevated", unelevated, Access{}, !id.elevated},
 		{"unelevated", unelevated, Access{Who: CurrentUserAnyElevation}, true},
-		{"unelevated", unelevated, Access{Who: Administrators}, !id.elevated || id.self.Equals(id.user)},
+		{"unelevated", unelevated, Access{Who: Administrators}, !id.elevated},
+		{"unelevated", unelevated, Access{Who: LocalUsers}, true},
 		{"another user", another, Access{}, false},
 		{"another user", another, Access{Who: CurrentUserAnyElevation}, false},
+		{"another user", another, Access{Who: Administrators}, false},
 		{"another user", another, Access{Who: Everyone}, true},
 		{"another user", another, Access{Who: Everyone, Deny: []string{"S-1-1-0"}}, false},
+		{"another administrator", admin, Access{Who: CurrentUserAnyElevation}, id.elevated},
+		{"another administrator", admin, Access{Who: Everyone}, true},
 	} {
 		t.Run(fmt.Sprintf("%s, %+v", test.what, test.access), func(t *testing.T) { dialAs(t, test.token, test.access, test.want) })
 	}
 }
 
-// TestAppContainer connects with the token of an AppContainer package.
+// TestSecondInstance: whoever may listen can make a second instance, which the
+// system holds against the first one's descriptor, and its clients can't.
+func TestSecondInstance(t *testing.T) {
+	needEnforcement(t)
+	id, err := processIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unelevated := restrict(t, 0x4, nil) // LUA_TOKEN
+	setIntegrity(t, unelevated, windows.WinMediumLabelSid)
+	own := toImpersonate(t, duplicate(t, openProcessToken(t)))
+	container := lowBox(t, sidPackage)
+	for _, test := range []struct {
+		what           string
+		server, client windows.Token
+		access         Access
+		name           string
+		want           bool // that the client can make an instance
+	}{
+		{"this process", own, own, Access{}, "", true},
+		{"with everyone denied", own, own, Access{Who: Everyone, Deny: []string{"S-1-1-0"}}, "", true},
+		{"with everyone let in", own, unelevated, Access{Who: Everyone}, "", !id.elevated},
+		{"with its user let in", own, unelevated, Access{Who: CurrentUserAnyElevation}, "", !id.elevated},
+		{"unelevated", unelevated, unelevated, Access{}, "", true},
+		{"in a container", container, container, Access{}, `LOCAL\`, true},
+		{"in a container, for everyone", container, restrict(t, 0x4, id.user), Access{Who: Everyone}, `LOCAL\`, false},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			facts, err := factsOf(test.server)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sd, err := test.access.descriptor(facts.identity())
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := &listener{sd: sd, bufferSize: 4096, addr: &Addr{path: fmt.Sprintf(`%s%snp-%x`, pipePrefix, test.name, time.Now().UnixNano())}}
+			make := func(token windows.Token, disposition uint32) (err error) {
+				as(t, token, func() {
+					var pipe windows.Handle
+					if pipe, err = l.create(windows.GENERIC_READ|windows.GENERIC_WRITE|windows.SYNCHRONIZE, disposition); err == nil {
+						t.Cleanup(func() { windows.CloseHandle(pipe) })
+					}
+				})
+				return err
+			}
+			if err := errors.Join(make(test.server, windows.FILE_CREATE), make(test.server, windows.FILE_OPEN)); err != nil {
+				t.Fatalf("the server, with %s: %v", sd, err)
+			}
+			if err := make(test.client, windows.FILE_OPEN); (err == nil) != test.want || err != nil && err != windows.STATUS_ACCESS_DENIED {
+				t.Errorf("the client, with %s: %v; want an instance: %v", sd, err, test.want)
+			}
+		})
+	}
+}
+
+// TestAppContainer connects with the token of an AppContainer package, by a name
+// outside of it and by the one that the package sees as LOCAL.
 func TestAppContainer(t *testing.T) {
 	needEnforcement(t)
 	token := lowBox(t, sidPackage)
@@ -71,6 +133,58 @@ func TestAppContainer(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%+v", test.access), func(t *testing.T) { dialAs(t, token, test.access, test.want) })
 	}
+	t.Run("LOCAL", func(t *testing.T) {
+		path := containerPath(t, sidPackage)
+		var session uint32
+		if err := windows.ProcessIdToSessionId(windows.GetCurrentProcessId(), &session); err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf(`Sessions\%d\AppContainerNamedObjects\%s`, session, sidPackage); path != want {
+			t.Errorf("the package's objects are in %s, the documentation says %s", path, want)
+		}
+		name := fmt.Sprintf("np-%x", time.Now().UnixNano())
+		l, err := (&ListenConfig{Access: Access{Who: CurrentUserAnyElevation, Packages: []string{sidPackage}}}).Listen(t.Context(), path+`\`+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		as(t, token, func() {
+			c, err := (&Dialer{Server: Trust{Anyone: true}}).Dial(context.Background(), `LOCAL\`+name)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.Close()
+		})
+	})
+}
+
+// containerPath is where the names of a package's objects are.
+func containerPath(t *testing.T, pkg string) string {
+	t.Helper()
+	var path [512]uint16
+	var n uint32
+	ok, _, err := windows.NewLazySystemDLL("kernel32.dll").NewProc("GetAppContainerNamedObjectPath").Call(
+		0, uintptr(unsafe.Pointer(mustSID(t, pkg))), uintptr(len(path)), uintptr(unsafe.Pointer(&path)), uintptr(unsafe.Pointer(&n)))
+	if ok == 0 {
+		t.Fatal(err)
+	}
+	return windows.UTF16ToString(path[:])
+}
+
+// as runs f on a thread that has the token.
+func as(t *testing.T, token windows.Token, f func()) {
+	t.Helper()
+	err := onThread(func() error {
+		if err := windows.SetThreadToken(nil, token); err != nil {
+			return err
+		}
+		f()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // dialAs dials a pipe on a thread that has the token.
@@ -81,13 +195,10 @@ func dialAs(t *testing.T, token windows.Token, access Access, want bool) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := windows.SetThreadToken(nil, token); err != nil {
-		t.Fatal(err)
-	}
-	c, err := (&Dialer{Server: Trust{Anyone: true}}).Dial(context.Background(), l.Addr().String())
-	restore(0)
+	var c *Conn
+	as(t, token, func() {
+		c, err = (&Dialer{Server: Trust{Anyone: true}}).Dial(context.Background(), l.Addr().String())
+	})
 	if err == nil {
 		c.Close()
 	}
@@ -124,6 +235,16 @@ func openProcessToken(t *testing.T) windows.Token {
 	return primary
 }
 
+func duplicate(t *testing.T, token windows.Token) (copied windows.Token) {
+	t.Helper()
+	process := windows.CurrentProcess()
+	if err := windows.DuplicateHandle(process, windows.Handle(token), process, (*windows.Handle)(&copied), 0, false, windows.DUPLICATE_SAME_ACCESS); err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}
+
+// toImpersonate turns a primary token, which it closes, into one for a thread.
 func toImpersonate(t *testing.T, primary windows.Token) windows.Token {
 	t.Helper()
 	defer primary.Close()

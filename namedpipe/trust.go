@@ -11,14 +11,23 @@ import (
 // own user (on Windows: its token's Owner, as .NET's CurrentUserOnly has it), by
 // LocalSystem or Administrators, elsewhere one whose process is this user's or
 // root's. On Windows the integrity label of a pipe that this user owns must not
-// be below this process's own level (no label counts as medium): the same
-// user's sandboxed or unelevated processes can't play the server.
+// be below this process's own level, of which no more than high counts and, in a
+// process that isn't elevated, no more than medium (no label counts as medium):
+// the same user's sandboxed or unelevated processes can't play the server.
 //
 // A pipe's name proves nothing: any process may have made it first.
 type Trust struct {
 	// Users and Groups are owners accepted besides the default ones, by name or
-	// SID; elsewhere by name or number. NT SERVICE\name names a service.
+	// SID; elsewhere by name or number. NT SERVICE\name names a service that
+	// runs as LocalService, NetworkService or its own virtual account and has a
+	// SID (sc sidtype). A SID needs no look-up, which may take seconds where a
+	// domain controller must be asked; the result is kept for a minute.
 	Users, Groups []string
+
+	// LowIntegrity accepts a pipe of this user's whatever its label (Windows
+	// only), such as one with Access.LowIntegrity. Then a sandboxed program of
+	// this user may play the server.
+	LowIntegrity bool
 
 	// Anyone accepts every owner.
 	Anyone bool
@@ -42,7 +51,7 @@ type Trust struct {
 type TrustError struct {
 	Server *Peer  // who the server is, as far as that is known
 	Reason string // why it is refused
-	Field  string // the field of Trust that refused it (PID, Executable, Check), or that would accept it (Users, Anyone)
+	Field  string // the field of Trust that refused it (PID, Executable, Check), or that would accept it (Users, LowIntegrity, Anyone)
 
 	cause error // from Check
 }
@@ -65,6 +74,8 @@ func (e *TrustError) Error() string {
 	switch e.Field {
 	case "Users":
 		remedy = fmt.Sprintf("to accept it, name it in Trust.Users (%s)", p.User.ID)
+	case "LowIntegrity":
+		remedy = "run both at the same integrity, or set Trust.LowIntegrity to let this user's sandboxed programs play the server"
 	case "Anyone":
 		remedy = "to accept it all the same, set Trust.Anyone"
 	}

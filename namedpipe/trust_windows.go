@@ -1,8 +1,10 @@
 package namedpipe
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -11,7 +13,7 @@ import (
 // verify checks the server behind a fresh connection, on which nothing has been
 // sent. At the level Identification the server may already see who the client
 // is; it can't act as the client before the first write (see qosLevels).
-func (t *Trust) verify(c conn, _ string) error {
+func (t *Trust) verify(ctx context.Context, c conn, _ string) error {
 	if t.Anyone && !t.wantsProcess() {
 		return nil
 	}
@@ -19,67 +21,98 @@ func (t *Trust) verify(c conn, _ string) error {
 	if err != nil {
 		return err
 	}
-	var verr error
-	err = rc.Control(func(fd uintptr) { verr = t.verifyPipe(windows.Handle(fd)) })
-	return errors.Join(err, verr)
-}
-
-func (t *Trust) verifyPipe(pipe windows.Handle) error {
-	p, owner, err := describeServer(pipe)
+	var s server
+	var serr error
+	err = rc.Control(func(fd uintptr) { s, serr = serverOf(windows.Handle(fd)) })
+	if err := errors.Join(err, serr); err != nil {
+		return err
+	}
+	// SIDs decide. A name is looked up, within the context, only for a refusal
+	// and for the caller's function.
+	if !t.Anyone {
+		err = t.owner(ctx, s)
+	}
+	if err != nil || t.Check != nil {
+		s.name(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	if !t.Anyone {
-		switch {
-		case owner == nil:
-			return &TrustError{Server: p, Reason: "the pipe has no owner", Field: "Anyone"}
-		case isSystem(owner):
-			// Only a process that is elevated, or the system's, can make a pipe
-			// that these own, so it needs no label.
-		case p.SameUser:
-			if err := checkLabel(pipe, p); err != nil {
-				return err
-			}
-		default:
-			if err := t.named(p, owner); err != nil {
-				return err
-			}
+	return t.process(s.peer)
+}
+
+// owner accepts or refuses the server by the owner of its pipe.
+func (t *Trust) owner(ctx context.Context, s server) error {
+	switch {
+	case s.owner == nil:
+		return &TrustError{Server: s.peer, Reason: "the pipe has no owner", Field: "Anyone"}
+	case isSystem(s.owner):
+		// Only a process that is elevated, or the system's, can make a pipe
+		// that these own, so it needs no label.
+		return nil
+	case s.peer.SameUser:
+		return t.checkLabel(s)
+	}
+	for _, name := range slices.Concat(t.Users, t.Groups) {
+		if is, err := isAccount(ctx, name, s.owner); is || err != nil {
+			return err
 		}
 	}
-	return t.process(p)
+	return &TrustError{Server: s.peer, Reason: "the pipe's owner is neither this user, nor the system, nor Administrators", Field: "Users"}
 }
 
-// serverOf describes the server of a client's end.
-func serverOf(pipe windows.Handle) (*Peer, error) {
-	p, _, err := describeServer(pipe)
-	return p, err
+// A server is what a pipe tells of who made it.
+type server struct {
+	peer  *Peer
+	owner *windows.SID // which the pipe's descriptor proves; nil if it was made without one
+	label uint32       // of the pipe
 }
 
-// describeServer tells who owns the pipe, which its descriptor proves, or nil,
-// and which process made its first instance, which is a hint.
-func describeServer(pipe windows.Handle) (*Peer, *windows.SID, error) {
-	sd, err := windows.GetSecurityInfo(pipe, windows.SE_KERNEL_OBJECT, windows.OWNER_SECURITY_INFORMATION)
-	if err != nil {
-		return nil, nil, explain(err, "the system doesn't tell who owns the pipe", "")
+// name looks for the owner's name.
+func (s *server) name(ctx context.Context) {
+	if s.owner != nil {
+		s.peer.User = accountOf(ctx, s.owner)
 	}
-	owner, _, err := sd.Owner()
+}
+
+// serverOf describes a pipe's server without looking for names. The process,
+// which is the one that made the first instance, is a hint.
+func serverOf(pipe windows.Handle) (s server, err error) {
+	sd, err := windows.GetSecurityInfo(pipe, windows.SE_KERNEL_OBJECT, windows.OWNER_SECURITY_INFORMATION|windows.LABEL_SECURITY_INFORMATION)
 	if err != nil {
-		return nil, nil, explain(err, "the system doesn't tell who owns the pipe", "")
+		return s, explain(err, "the system doesn't tell who owns the pipe", "")
 	}
-	p := &Peer{}
-	if owner != nil { // a pipe may be made without one
-		p.User, p.UserProven = accountOf(owner), true
+	if s.owner, _, err = sd.Owner(); err != nil {
+		return s, explain(err, "the system doesn't tell who owns the pipe", "")
+	}
+	if s.label, err = labelOf(sd); err != nil {
+		return s, explain(err, "the system doesn't tell the pipe's integrity label", "")
+	}
+	s.peer = &Peer{}
+	if s.owner != nil {
+		s.peer.User, s.peer.UserProven = Account{ID: s.owner.String()}, true
+		if s.peer.SameUser, err = isOwn(s.owner); err != nil {
+			return s, explain(err, "the system doesn't tell who this process is", "")
+		}
 	}
 	var pid uint32
 	if err := windows.GetNamedPipeServerProcessId(pipe, &pid); err == nil {
-		p.PID = int(pid)
-		p.Executable = executableOf(p.PID)
-		p.birth, _ = birthOf(p.PID)
+		s.peer.PID = int(pid)
+		s.peer.Executable = executableOf(s.peer.PID)
+		s.peer.birth, _ = birthOf(s.peer.PID)
 	}
-	if own, err := tokenOwner(windows.GetCurrentProcessToken()); err == nil && owner != nil {
-		p.SameUser = own.Equals(owner)
+	return s, nil
+}
+
+// isOwn reports whether an owner is who this process's own pipes and objects
+// belong to.
+func isOwn(owner *windows.SID) (bool, error) {
+	own, err := tokenOwner(windows.GetCurrentProcessToken())
+	if err != nil || own.Equals(owner) || !isServiceSID(owner) {
+		return err == nil && own.Equals(owner), err
 	}
-	return p, owner, nil
+	id, err := processIdentity() // a service in an account that others share
+	return err == nil && id.owner.Equals(owner), err
 }
 
 // whoListens describes the server of a pipe, or returns nil.
@@ -94,27 +127,12 @@ func whoListens(path string) *Peer {
 		return nil
 	}
 	defer windows.CloseHandle(pipe)
-	p, _, err := describeServer(pipe)
+	s, err := serverOf(pipe)
 	if err != nil {
 		return nil
 	}
-	return p
-}
-
-// named accepts an owner that the caller has named.
-func (t *Trust) named(p *Peer, owner *windows.SID) error {
-	for _, list := range [][]string{t.Users, t.Groups} {
-		for _, name := range list {
-			sid, err := account(name)
-			if err != nil {
-				return err
-			}
-			if sid.Equals(owner) {
-				return nil
-			}
-		}
-	}
-	return &TrustError{Server: p, Reason: "the pipe's owner is neither this user, nor the system, nor Administrators", Field: "Users"}
+	s.name(context.Background())
+	return s.peer
 }
 
 func isSystem(owner *windows.SID) bool {
@@ -122,13 +140,15 @@ func isSystem(owner *windows.SID) bool {
 }
 
 // checkLabel refuses a pipe made by a process of lower integrity than this one:
-// a sandboxed program of the same user must not play the server. A pipe without
-// a label counts as Medium.
-func checkLabel(pipe windows.Handle, p *Peer) error {
-	token := windows.GetCurrentProcessToken()
-	own, ok := integrityRID(token)
-	if !ok {
+// a sandboxed program of the same user must not play the server.
+func (t *Trust) checkLabel(s server) error {
+	if t.LowIntegrity {
 		return nil
+	}
+	token := windows.GetCurrentProcessToken()
+	own, err := integrityRID(token)
+	if err != nil {
+		return explain(err, "the system doesn't tell this process's integrity", "")
 	}
 	// High is demanded by whom Access gives that label as a server. More would
 	// refuse a service's own pipes, and a program with uiAccess, which is High
@@ -138,36 +158,33 @@ func checkLabel(pipe windows.Handle, p *Peer) error {
 	} else {
 		own = min(own, integrityMedium)
 	}
-	theirs := uint32(integrityMedium)
-	sd, err := windows.GetSecurityInfo(pipe, windows.SE_KERNEL_OBJECT, windows.LABEL_SECURITY_INFORMATION)
-	if err != nil {
-		return explain(err, "the system doesn't tell the pipe's integrity label", "")
-	}
-	if rid, ok := labelOf(sd); ok {
-		theirs = rid
-	}
-	if theirs < own {
-		return &TrustError{Server: p, Field: "Anyone",
-			Reason: fmt.Sprintf("the pipe's integrity is %s and this process's is %s: run both at the same integrity", integrityName(theirs), integrityName(own))}
+	if s.label < own {
+		return &TrustError{Server: s.peer, Field: "LowIntegrity",
+			Reason: fmt.Sprintf("the pipe's integrity is %s and this process's is %s", integrityName(s.label), integrityName(own))}
 	}
 	return nil
 }
 
-// labelOf is the number of the mandatory label in a descriptor's SACL.
-func labelOf(sd *windows.SECURITY_DESCRIPTOR) (uint32, bool) {
+// labelOf is the number of the mandatory label in a descriptor's SACL. A pipe
+// without a label counts as Medium.
+func labelOf(sd *windows.SECURITY_DESCRIPTOR) (uint32, error) {
 	sacl, _, err := sd.SACL()
-	if err != nil || sacl == nil {
-		return 0, false
+	if err == windows.ERROR_OBJECT_NOT_FOUND || err == nil && sacl == nil {
+		return integrityMedium, nil
+	}
+	if err != nil {
+		return 0, err
 	}
 	for i := range uint32(sacl.AceCount) {
 		var ace *windows.ACCESS_ALLOWED_ACE // a label has the same layout
-		if windows.GetAce(sacl, i, &ace) != nil || ace.Header.AceType != systemMandatoryLabelACE {
-			continue
+		if err := windows.GetAce(sacl, i, &ace); err != nil {
+			return 0, err
 		}
-		sid := (*windows.SID)(unsafe.Pointer(&ace.SidStart))
-		return sid.SubAuthority(uint32(sid.SubAuthorityCount()) - 1), true
+		if ace.Header.AceType == systemMandatoryLabelACE {
+			return lastNumber((*windows.SID)(unsafe.Pointer(&ace.SidStart)))
+		}
 	}
-	return 0, false
+	return integrityMedium, nil
 }
 
 const systemMandatoryLabelACE = 0x11

@@ -4,8 +4,8 @@ package namedpipe
 
 import (
 	"errors"
-	"io/fs"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -24,7 +24,25 @@ const watchInterval = 250 * time.Millisecond
 // woken, and a waiting one takes a tenth less time to be, since its wait in the
 // kernel needs no clock.
 func (l *listener) watch() {
-	defer close(l.done)
+	if !l.lost() {
+		close(l.done)
+		return
+	}
+	l.mu.Lock()
+	if l.ended == nil {
+		l.ended = &problem{
+			text:   ErrReplaced.Error() + ": another process has replaced or removed it; find out which and listen again",
+			causes: []error{ErrReplaced},
+		}
+	}
+	l.mu.Unlock()
+	l.ln.Close()  // unblocks accept
+	close(l.done) // the logger is the caller's and may call Close, which waits for it
+	l.log.Error("namedpipe: another process has replaced or removed the socket's file", "pipe", l.path)
+}
+
+// lost waits until the path is another's, or until close.
+func (l *listener) lost() bool {
 	news, end := changes(l.path)
 	defer end()
 	for strange := l.look(0); strange < 2; strange = l.look(strange) {
@@ -35,21 +53,12 @@ func (l *listener) watch() {
 		}
 		select {
 		case <-l.stop:
-			return
+			return false
 		case <-from:
 		case <-again:
 		}
 	}
-	l.mu.Lock()
-	if l.ended == nil {
-		l.ended = &problem{
-			text:   ErrReplaced.Error() + ": another process has replaced or removed it; find out which and listen again",
-			causes: []error{ErrReplaced},
-		}
-	}
-	l.mu.Unlock()
-	l.log.Error("namedpipe: another process has replaced or removed the socket's file", "pipe", l.path)
-	l.ln.Close() // unblocks accept
+	return true
 }
 
 // look returns how many looks in a row have found the path to be another's.
@@ -58,7 +67,7 @@ func (l *listener) look(strange int) int {
 	switch {
 	case err == nil && idOf(file) == l.file:
 		return 0
-	case err == nil || errors.Is(err, fs.ErrNotExist):
+	case err == nil || isNowhere(err) || errors.Is(err, syscall.ELOOP):
 		return strange + 1
 	}
 	return strange

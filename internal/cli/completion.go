@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 	"github.com/grpcpipe/grpcpipe/internal/inspect"
-	"github.com/grpcpipe/grpcpipe/internal/pipelist"
 )
 
 // completionTimeout is what pressing Tab may take.
@@ -54,7 +54,7 @@ func completePipe(cmd *cobra.Command, args []string, begun string) ([]string, co
 }
 
 func pipeNames(cmd *cobra.Command, begun string) ([]string, cobra.ShellCompDirective) {
-	entries, err := pipelist.System.List(begun + "*")
+	entries, err := follow.System.List(begun + "*")
 	if err != nil {
 		cobra.CompErrorln(err.Error())
 		return nil, cobra.ShellCompDirectiveNoFileComp

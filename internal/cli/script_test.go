@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
-	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
@@ -69,7 +69,7 @@ func condition(name string) (bool, error) {
 	case "wine":
 		return dotnetpeer.UnderWine(), nil
 	case "lists":
-		_, err := pipelist.System.List("*")
+		_, err := follow.System.List("*")
 		return !errors.Is(err, errors.ErrUnsupported), nil
 	case "root":
 		return os.Geteuid() == 0, nil

@@ -74,21 +74,6 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// The marks of an axis are round, few, and reach over what is shown.
-func TestTicks(t *testing.T) {
-	for _, v := range []float64{0, 1e-3, 0.4, 1, 3, 7, 8.001, 48.69, 99, 100, 101, 127062, 3.6e3} {
-		all := ticks(v)
-		if n := len(all); n < 3 || n > 6 || all[0] != 0 || all[n-1] < v || v > 0 && all[n-2] >= v {
-			t.Errorf("%v: %v", v, all)
-		}
-	}
-	for v, want := range map[float64]string{0: "0", 500: "500", 5000: "5000", 25000: "25k", 150000: "150k", 1.5e6: "1.5M"} {
-		if got := count(v); got != want {
-			t.Errorf("%v: %s", v, got)
-		}
-	}
-}
-
 // TCP doesn't leave this machine.
 func TestEndpoints(t *testing.T) {
 	for text, want := range map[string]string{

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 	"github.com/grpcpipe/grpcpipe/internal/target"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
@@ -111,7 +111,7 @@ func (x *examiner) target(ctx context.Context) {
 	}
 	paths := t.Paths
 	if t.Pattern != "" {
-		entries, err := pipelist.System.List(t.Pattern)
+		entries, err := follow.System.List(t.Pattern)
 		if err != nil || len(entries) == 0 {
 			x.trouble(ctx, "there", noneMatches(t.Text, x.cfg.Words).(*Error))
 			return
@@ -218,7 +218,7 @@ func (x *examiner) missing(ctx context.Context, text string) {
 
 // NearPipes returns up to three names of pipes that look like the one of a path.
 func NearPipes(path string) ([]string, error) {
-	entries, err := pipelist.System.List("*")
+	entries, err := follow.System.List("*")
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -51,7 +51,7 @@ type Details struct {
 // Pipes lists the pipes whose names match a pattern, in order, without opening
 // any.
 func Pipes(pattern string) ([]Pipe, error) {
-	entries, err := pipelist.System.List(pattern)
+	entries, err := follow.System.List(pattern)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/grpcpipe/grpcpipe/internal/firstbytes"
-	"github.com/grpcpipe/grpcpipe/internal/pipelist"
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 	"github.com/grpcpipe/grpcpipe/internal/target"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
@@ -204,7 +204,7 @@ func dialNetwork(ctx context.Context, addr string, w Words) (net.Conn, error) {
 // noneMatches is the error for a pattern that no pipe matches.
 func noneMatches(text string, w Words) error {
 	pattern := strings.TrimPrefix(text, target.Scheme+":")
-	if _, err := pipelist.System.List(pattern); err != nil {
+	if _, err := follow.System.List(pattern); err != nil {
 		return Unreached(err, w)
 	}
 	return &Error{Kind: Unreachable, Err: fmt.Errorf("no pipe matches %s", text), Next: join("start a server", w.List)}

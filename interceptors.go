@@ -17,9 +17,11 @@ import (
 const streamLimitText = "context deadline exceeded while waiting for a stream: the server allows only so many calls at a time on one connection " +
 	"(Kestrel 100), all of them were taken, and this call was not sent; end some, or open more connections with grpcpipe.WithConnections"
 
-// limitUnary and limitStream name the limit in the error of such a call. They
-// come after all interceptors of the caller's, which see what they say.
-func limitUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+// lastUnary and lastStream come after all interceptors of the caller's. They
+// settle the codec of a call and, in the error of one that waited for a stream
+// until its deadline, name the server's limit.
+func lastUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	opts = settleCodec(opts)
 	if !mayWait(ctx) {
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
@@ -30,7 +32,8 @@ func limitUnary(ctx context.Context, method string, req, reply any, cc *grpc.Cli
 	return nameLimit(err, cc, &p)
 }
 
-func limitStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+func lastStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	opts = settleCodec(opts)
 	if !mayWait(ctx) {
 		return open(ctx, desc, cc, method, opts...)
 	}
@@ -42,7 +45,7 @@ func limitStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn
 	return s, nil
 }
 
-// mayWait tells whether the context has a deadline that leaves a call the time
+// mayWait reports whether the context has a deadline that leaves a call the time
 // to wait for a stream. One that is about to pass ends the call before it gets
 // that far.
 func mayWait(ctx context.Context) bool {

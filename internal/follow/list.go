@@ -1,6 +1,4 @@
-// Package pipelist lists the named pipes of this machine without opening any:
-// opening one would take an instance from its server.
-package pipelist
+package follow
 
 import (
 	"runtime"
@@ -33,7 +31,7 @@ type Lister interface {
 // server that was killed; only a dial can tell.
 var System Lister = newSystem()
 
-// Match tells whether a name fits a pattern, in which * stands for any run of
+// Match reports whether a name fits a pattern, in which * stands for any run of
 // characters, also for none, and nothing else is special. On Windows, where
 // names are, case makes no difference.
 func Match(pattern, name string) bool {

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package grpcpipe
+package follow
 
 import (
 	"io/fs"
@@ -20,7 +20,7 @@ func sight(path string) sighting {
 	return sighting{there: err == nil, file: file}
 }
 
-// isNews tells whether s is another server's socket than old. A server that was
+// isNews reports whether s is another server's socket than old. A server that was
 // killed leaves its file behind, so the name alone says nothing. The file of a
 // socket has the time at which it was made for good; with the inode that tells
 // it from a successor that got the same inode.

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package pipelist
+package follow
 
 import (
 	"fmt"

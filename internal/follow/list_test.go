@@ -1,4 +1,4 @@
-package pipelist
+package follow
 
 import (
 	"context"

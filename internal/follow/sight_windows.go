@@ -1,4 +1,4 @@
-package grpcpipe
+package follow
 
 import (
 	"unsafe"
