@@ -16,18 +16,19 @@ import (
 )
 
 // ProtobufOnly returns an option for a server whose methods take and return
-// protobuf messages only, as nearly all do. It saves grpc's clearing of 1 MiB
-// for each message of 32 KiB to 1 MiB that the server takes or sends. To be
-// placed beside [ServerOptions]:
+// protobuf messages only, as nearly all do. It keeps grpc from clearing 1 MiB of
+// memory for each message of 32 KiB to 1 MiB that the server receives or sends.
+// It goes with [ServerOptions]:
 //
 //	srv := grpc.NewServer(append(grpcpipe.ServerOptions(), grpcpipe.ProtobufOnly())...)
 //
-// It is not among them because grpc, told to use one codec, doesn't look at a
-// call's content-subtype any more: codecs that the program has registered under
-// another name, such as json, would no longer be used. If the program has
-// replaced grpc's own codec for protobuf, the option does nothing.
+// It is not one of them because it makes grpc ignore the content-subtype of a
+// call: codecs that the program has registered under another name, such as json,
+// are no longer used. If the program has replaced grpc's own codec for protobuf,
+// the option does nothing.
 //
-// A client needs no such option: NewClient sees each call's content-subtype.
+// A client needs no such option: NewClient's channels look at each call's
+// content-subtype.
 func ProtobufOnly() grpc.ServerOption {
 	if !stockProto() {
 		return grpc.EmptyServerOption{}
@@ -35,7 +36,7 @@ func ProtobufOnly() grpc.ServerOption {
 	return grpc.ForceServerCodecV2(pipeCodec{})
 }
 
-// stockProto tells whether protobuf is encoded by grpc's own codec, which
+// stockProto reports whether protobuf is encoded by grpc's own codec, which
 // pipeCodec can stand in for, and not by one that the program has registered.
 func stockProto() bool {
 	if encoding.GetCodec(grpcproto.Name) != nil {
@@ -45,8 +46,8 @@ func stockProto() bool {
 	return t != nil && t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "google.golang.org/grpc/encoding/proto"
 }
 
-// codecOptions make a channel use pipeCodec, unless the caller's own options or
-// a call's choose another codec.
+// codecOptions returns options that make a channel use pipeCodec, unless an
+// option of the caller's or of a call chooses another codec.
 func codecOptions() []grpc.DialOption {
 	opts := []grpc.DialOption{experimental.WithBufferPool(bufpool.Shared)}
 	if stockProto() {
@@ -55,9 +56,8 @@ func codecOptions() []grpc.DialOption {
 	return opts
 }
 
-// settleCodec takes pipeCodec out of the options of a call that is to be encoded
-// in another way than protobuf. A forced codec would be used in spite of the
-// content-subtype.
+// settleCodec removes pipeCodec from the options of a call whose content-subtype
+// is not protobuf: grpc would use a forced codec all the same.
 func settleCodec(opts []grpc.CallOption) []grpc.CallOption {
 	other := false
 	for _, o := range opts {
@@ -79,7 +79,7 @@ func settleCodec(opts []grpc.CallOption) []grpc.CallOption {
 }
 
 // pipeCodec encodes protobuf messages as grpc's own codec does, into buffers
-// that nobody clears. grpc's come from a pool that has no size between 32 KiB
+// that are not cleared. grpc's come from a pool that has no size between 32 KiB
 // and 1 MiB and clears each buffer whole: for every message between those sizes
 // it writes 1 MiB of zeros, at both ends and in both directions.
 type pipeCodec struct{}

@@ -17,13 +17,13 @@ import (
 const maxConnections = 100
 
 // WithConnections makes NewClient open n connections to each pipe of the target,
-// from 1 to 100, where one is the default, and put each call on the one with the
-// fewest calls under way. It is for servers that allow few calls at a time on one
-// connection, as Kestrel does with 100: further calls wait until one ends.
+// from 1 to 100, and send each call on the one with the fewest calls under way.
+// The default is one connection. It is for servers that limit the calls under way
+// on one connection, as Kestrel does to 100: further calls wait until one ends.
 //
-// It works through a load balancing policy, so a service config of the caller
-// that names none, or another, puts it aside: see [LeastBusy]. For a target that
-// is not a pipe it does nothing.
+// It works through a load balancing policy. If the caller's service config names
+// another policy, or none, the option has no effect: see [LeastBusy]. For a target
+// that is not a pipe it has no effect either.
 func WithConnections(n int) grpc.DialOption { return connectionsOption{n: n} }
 
 // A connectionsOption is a note to NewClient; grpc does nothing with it.

@@ -57,7 +57,7 @@ func TestStreamLimitIsNamed(t *testing.T) {
 	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
 	_, err := call(short, cc)
-	wantText(t, err, "waiting for a stream", "Kestrel 100", "grpcpipe.WithConnections")
+	wantText(t, err, "waiting for a stream", "Kestrel to 100", "grpcpipe.WithConnections")
 	if status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("the code is %v", status.Code(err))
 	}

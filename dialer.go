@@ -11,14 +11,14 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// builderKey is the key of a channel's builder in its addresses' attributes,
-// through which an option's dialer finds the channel it dials for.
+// builderKey is the key of a channel's builder in its addresses' attributes. With
+// it the dialer of an option finds the channel that it dials for.
 type builderKey struct{}
 
-// WithDialer makes a channel of NewClient open its pipes with d: to trust other
-// servers than the default ones (d.Server), or to let the server act as this
-// process (d.ImpersonationLevel). d must not be changed afterwards. It is for
-// targets that name pipes; dialling any other with it fails.
+// WithDialer makes a channel of NewClient open its pipes with d: to trust servers
+// of other users (d.Server), or to let the server act as this process
+// (d.ImpersonationLevel). d must not be changed afterwards. It is for targets that
+// name pipes; with any other target every attempt to connect fails.
 func WithDialer(d *namedpipe.Dialer) grpc.DialOption {
 	return grpc.WithContextDialer(func(ctx context.Context, path string) (net.Conn, error) {
 		info := credentials.ClientHandshakeInfoFromContext(ctx)

@@ -15,6 +15,6 @@
 //	defer conn.Close()
 //	reply, err := pb.NewGreeterClient(conn).SayHello(ctx, request)
 //
-// [NewClient] lists the spellings of a target. Only the current user gets in,
-// and nothing leaves the machine; see package namedpipe.
+// [NewClient] lists the spellings of a target. By default only the current user
+// can connect. Nothing leaves the machine; see package namedpipe.
 package grpcpipe

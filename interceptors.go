@@ -11,11 +11,11 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// streamLimitText is the message for a call whose deadline passed in the queue
+// streamLimitText is the message for a call whose deadline passed while it waited
 // for a stream. grpc's own is "context deadline exceeded", as if the server had
-// been slow, and the server never heard of the call.
-const streamLimitText = "context deadline exceeded while waiting for a stream: the server allows only so many calls at a time on one connection " +
-	"(Kestrel 100), all of them were taken, and this call was not sent; end some, or open more connections with grpcpipe.WithConnections"
+// been slow, which never heard of the call.
+const streamLimitText = "context deadline exceeded while waiting for a stream: the server limits the calls under way on one connection " +
+	"(Kestrel to 100), the limit was reached, and this call was not sent; end other calls, or open more connections with grpcpipe.WithConnections"
 
 // lastUnary and lastStream come after all interceptors of the caller's. They
 // settle the codec of a call and, in the error of one that waited for a stream

@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/resolver"
 )
 
-// LeastBusy is the name of the load balancing policy that WithConnections
-// brings: each call goes to the connection with the fewest calls under way. A
-// program that gives a service config of its own names it there:
+// LeastBusy is the name of the load balancing policy of [WithConnections]: each
+// call goes to the connection with the fewest calls under way. A program with a
+// service config of its own selects it there:
 //
 //	{"loadBalancingConfig":[{"npipe_least_busy":{}}]}
 const LeastBusy = "npipe_least_busy"

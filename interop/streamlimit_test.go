@@ -38,7 +38,7 @@ func TestKestrelStreamLimit(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 	defer cancel()
-	wantError(t, ping(short, cc), codes.DeadlineExceeded, "waiting for a stream", "Kestrel 100", "grpcpipe.WithConnections")
+	wantError(t, ping(short, cc), codes.DeadlineExceeded, "waiting for a stream", "Kestrel to 100", "grpcpipe.WithConnections")
 
 	waits := make(chan error, 1)
 	go func() { waits <- ping(ctx, cc) }()
