@@ -32,25 +32,24 @@ func account(name string) (*windows.SID, error) {
 		if err != nil {
 			return nil, explainAs(fs.ErrInvalid, err, fmt.Sprintf("%q is not a SID", name), remedy)
 		}
-		if isDomain(sid) {
-			return nil, notAnAccount(name)
-		}
-		return sid, nil
+		return sid, mustBeAccount(name, sid, windows.SidTypeUser)
 	}
 	sid, _, kind, err := windows.LookupSID("", name)
 	if err != nil {
 		return nil, explainAs(fs.ErrInvalid, err, fmt.Sprintf("there is no account %q", name), remedy)
 	}
+	return sid, mustBeAccount(name, sid, kind)
+}
+
+// mustBeAccount makes an error unless a SID of the kind that the system says is
+// one that tokens have.
+func mustBeAccount(name string, sid *windows.SID, kind uint32) error {
 	switch kind {
 	case windows.SidTypeUser, windows.SidTypeGroup, windows.SidTypeAlias, windows.SidTypeWellKnownGroup:
 		if !isDomain(sid) {
-			return sid, nil
+			return nil
 		}
 	}
-	return nil, notAnAccount(name)
-}
-
-func notAnAccount(name string) error {
 	return &problem{
 		text:   fmt.Sprintf("%q is not the account of a user or group: a domain, a computer or a label has nobody behind it; write DOMAIN\\NAME or the SID", name),
 		causes: []error{fs.ErrInvalid},
@@ -58,13 +57,14 @@ func notAnAccount(name string) error {
 }
 
 // isDomain reports whether a SID is that of a domain or computer, S-1-5-21 and
-// three numbers, of BUILTIN, or of an integrity level, which no entry for
+// three numbers, of one of the system's own domains, such as BUILTIN, S-1-5-32,
+// and NT SERVICE, S-1-5-80, or of an integrity level, which no entry for
 // accounts matches.
 func isDomain(sid *windows.SID) bool {
 	n := sid.SubAuthorityCount()
 	switch sid.IdentifierAuthority() {
 	case windows.SECURITY_NT_AUTHORITY:
-		return n == 0 || n == 1 && sid.SubAuthority(0) == 32 || n == 4 && sid.SubAuthority(0) == 21
+		return n == 0 || n == 1 && (sid.SubAuthority(0) == 32 || sid.SubAuthority(0) == 80) || n == 4 && sid.SubAuthority(0) == 21
 	case windows.SECURITY_MANDATORY_LABEL_AUTHORITY:
 		return true
 	}

@@ -89,6 +89,25 @@ func TestNamesOfAccounts(t *testing.T) {
 	}
 }
 
+// TestMustBeAccount: only what tokens have is an account.
+func TestMustBeAccount(t *testing.T) {
+	t.Parallel()
+	for kind := range uint32(12) {
+		want := kind == windows.SidTypeUser || kind == windows.SidTypeGroup || kind == windows.SidTypeAlias || kind == windows.SidTypeWellKnownGroup
+		if err := mustBeAccount("x", mustSID(t, sidUser), kind); (err == nil) != want {
+			t.Errorf("kind %d: %v", kind, err)
+		}
+	}
+	for sid, want := range map[string]bool{
+		sidUser: true, sidService: true, sidPackage: true, "S-1-1-0": true, "S-1-5-18": true, "S-1-5-33": true, "S-1-5-80-0": true, sidAdmins: true,
+		"S-1-5-21-1-2-3": false, "S-1-5-32": false, "S-1-5-80": false, "S-1-16-4096": false,
+	} {
+		if err := mustBeAccount("x", mustSID(t, sid), windows.SidTypeUser); (err == nil) != want {
+			t.Errorf("%s: %v", sid, err)
+		}
+	}
+}
+
 // TestServiceAccount: a service is known by name.
 func TestServiceAccount(t *testing.T) {
 	t.Parallel()
