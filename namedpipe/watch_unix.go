@@ -36,9 +36,9 @@ func (l *listener) watch() {
 		}
 	}
 	l.mu.Unlock()
-	l.ln.Close()  // unblocks accept
-	close(l.done) // the logger is the caller's and may call Close, which waits for it
+	close(l.done) // before the logger, which is the caller's and may call Close
 	l.log.Error("namedpipe: another process has replaced or removed the socket's file", "pipe", l.path)
+	l.ln.Close() // unblocks accept
 }
 
 // lost waits until the path is another's, or until close.
