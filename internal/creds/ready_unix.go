@@ -95,14 +95,14 @@ func (c *clientConn) ReadOnReady(size int, pool mem.BufferPool) (*[]byte, int, e
 		return readInto(c, size, pool)
 	}
 	buf, n, err := c.read(size, pool)
-	if c.settled.Load() {
+	if c.Settled() {
 		return buf, n, err
 	}
 	var p []byte
 	if buf != nil {
 		p = (*buf)[:n]
 	}
-	if fault := c.look(p, err); fault != nil {
+	if fault := c.Look(p, err); fault != nil {
 		if buf != nil {
 			pool.Put(buf)
 		}

@@ -2,10 +2,8 @@ package inspect
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -20,74 +18,35 @@ const maxSettings = 512
 // A Fault is the error for a server that is there and does not speak as it
 // should.
 type Fault struct {
-	Kind       firstbytes.Kind
-	addr       net.Addr
-	what, next string
+	Kind firstbytes.Kind
+	addr net.Addr
+	what string
 }
 
 func (f *Fault) Error() string { return fmt.Sprintf("%s: %s", f.addr, f.what) }
 
-// A firstConn judges the first bytes that a server sends: they are its HTTP/2
-// settings, which are kept, or show what it is instead. The library does the
-// same for its pipes; this one also serves networks and what is within TLS. grpc
-// has one reader at a time.
-type firstConn struct {
-	net.Conn
-	dialer  *dialer
-	speaks  firstbytes.Speech
-	settled atomic.Bool
-	first   []byte
-}
-
-func newFirstConn(c net.Conn, d *dialer, speaks firstbytes.Speech, end time.Time) *firstConn {
-	l := &firstConn{Conn: c, dialer: d, speaks: speaks}
-	// grpc gives up at the same time as we do, without a reason.
-	c.SetReadDeadline(end.Add(-25 * time.Millisecond)) // an error shows in Read
-	return l
-}
-
-func (c *firstConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	if err != nil && !c.settled.Load() && !errors.Is(err, net.ErrClosed) {
-		return len(p), nil // what the server said before it hung up is the better reason
+// firstConn wraps a connection to judge the first bytes of the server: they are
+// its HTTP/2 settings, which are kept, or show what it is instead.
+func (d *dialer) firstConn(c net.Conn, end time.Time, overTLS bool) net.Conn {
+	fail := func(f *firstbytes.Fault, _ time.Duration) error {
+		next := f.Next(firstbytes.Words{AddTLS: d.cfg.Words.AddTLS, DropTLS: d.cfg.Words.DropTLS})
+		return d.trace.fail(&Error{Kind: Unreachable, Err: &Fault{f.Kind, c.RemoteAddr(), f.What(d.cfg.timeout())}, Next: next})
 	}
-	return n, err
-}
-
-func (c *firstConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if c.settled.Load() {
-		return n, err
-	}
-	c.first = append(c.first, p[:min(n, maxSettings-len(c.first))]...)
-	done, fault := firstbytes.See(c.speaks, c.first, err)
-	switch {
-	case fault != nil:
-		c.settled.Store(true)
-		d := c.dialer
-		next := fault.Next(firstbytes.Words{AddTLS: d.cfg.Words.AddTLS, DropTLS: d.cfg.Words.DropTLS})
-		f := &Fault{fault.Kind, c.RemoteAddr(), fault.What(d.cfg.timeout()), next}
-		return 0, d.trace.fail(&Error{Kind: Unreachable, Err: f, Next: next})
-	case done && err != nil:
-		c.settled.Store(true)
-	case done && c.speaks == firstbytes.TLS:
-		c.settle()
-	case done:
-		if settings, whole := parseSettings(c.first); whole {
-			t := c.dialer.trace
-			t.mu.Lock()
-			t.settled, t.settings = time.Now(), settings
-			t.mu.Unlock()
-			c.settle()
+	var first []byte
+	see := func(p []byte) (more bool) {
+		first = append(first, p[:min(len(p), maxSettings-len(first))]...)
+		settings, whole := parseSettings(first)
+		if whole {
+			d.trace.settle(settings)
 		}
+		return !whole
 	}
-	return n, err
-}
-
-// settle ends the looking, and the time for it.
-func (c *firstConn) settle() {
-	c.settled.Store(true)
-	c.Conn.SetReadDeadline(time.Time{}) // an error shows in the next Read
+	if d.tls && !overTLS {
+		see = nil // the settings are within TLS
+	}
+	w := &firstbytes.Conn{}
+	w.Init(c, end, fail, see)
+	return w
 }
 
 // parseSettings reads the SETTINGS frame that a server begins with, as far as it

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/credentials"
 
-	"github.com/grpcpipe/grpcpipe/internal/firstbytes"
 	"github.com/grpcpipe/grpcpipe/internal/follow"
 	"github.com/grpcpipe/grpcpipe/internal/target"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
@@ -49,6 +48,13 @@ func (t *trace) fail(err error) error {
 		t.err = err
 	}
 	return err
+}
+
+// settle notes that the server's settings are there.
+func (t *trace) settle(settings []http2.Setting) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settled, t.settings = time.Now(), settings
 }
 
 // Stages are how long the parts of connecting took. TLS is 0 without TLS.
@@ -117,12 +123,8 @@ func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 	t.opened = time.Now()
 	t.pipe, _ = c.(*namedpipe.Conn)
 	t.mu.Unlock()
-	speech := firstbytes.HTTP2
-	if d.tls {
-		speech = firstbytes.TLS
-	}
 	end, _ := ctx.Deadline()
-	return newFirstConn(c, d, speech, end), nil
+	return d.firstConn(c, end, false), nil
 }
 
 func (d *dialer) open(ctx context.Context, addr string) (net.Conn, error) {
@@ -232,7 +234,7 @@ func (c tracedTLS) ClientHandshake(ctx context.Context, authority string, raw ne
 	if !ok {
 		end = time.Now().Add(c.dialer.cfg.timeout())
 	}
-	return newFirstConn(conn, c.dialer, firstbytes.HTTP2, end), info, nil
+	return c.dialer.firstConn(conn, end, true), info, nil
 }
 
 func (c tracedTLS) Clone() credentials.TransportCredentials {
