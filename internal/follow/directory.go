@@ -8,8 +8,8 @@ import (
 
 // The layout of FILE_DIRECTORY_INFORMATION, see
 // https://learn.microsoft.com/windows-hardware/drivers/ddi/ntifs/ns-ntifs-_file_directory_information.
-// For pipes the file system of pipes puts the number of instances where files
-// have their size, and the greatest number where they have what is allocated.
+// The file system of pipes puts the number of instances where files have their
+// size, and its maximum where they have their allocated size.
 const (
 	offNext       = 0
 	offInstances  = 40
@@ -56,6 +56,6 @@ func parseDirectory(b []byte) ([]Entry, error) {
 	}
 }
 
-// count reads a number of instances: 32 bits count, and all of them set mean
-// that there is no limit.
+// count returns a number of instances, of which only 32 bits are meant; all of
+// them set mean no limit.
 func count(b []byte) int { return int(int32(binary.LittleEndian.Uint32(b))) }

@@ -12,28 +12,28 @@ type Entry struct {
 	Name string
 	// Path is the full path: \\.\pipe\NAME on Windows, the socket's elsewhere.
 	Path string
-	// Instances is how many instances there are and MaxInstances how many there
-	// can be, -1 for no limit. Both are 0 off Windows, where there is no such
-	// thing.
+	// Instances is the number of instances and MaxInstances the most there can
+	// be, -1 for no limit. Both are 0 off Windows, where pipes have none.
 	Instances, MaxInstances int
 }
 
-// A Lister lists pipes. Its methods may be called at the same time.
+// A Lister lists pipes. It is safe for concurrent use.
 type Lister interface {
-	// List returns the pipes whose name fits the pattern, in no order.
+	// List returns the pipes whose names match the pattern, in no order.
 	List(pattern string) ([]Entry, error)
 }
 
-// System lists the pipes of this system. Under Wine 10 it can't and says so.
+// System lists the pipes of this system without opening any. Under Wine 10 that
+// is an error that matches errors.ErrUnsupported.
 //
-// Off Windows it lists the sockets that .NET's naming makes pipes of,
-// CoreFxPipe_ + name in the temporary folder. That includes the socket of a
-// server that was killed; only a dial can tell.
+// Off Windows the pipes are the sockets that .NET maps pipe names to, CoreFxPipe_
+// + name in the temporary folder. They include the socket that a killed server
+// has left; only a dial can tell.
 var System Lister = newSystem()
 
-// Match reports whether a name fits a pattern, in which * stands for any run of
-// characters, also for none, and nothing else is special. On Windows, where
-// names are, case makes no difference.
+// Match reports whether a name matches a pattern, in which * stands for any
+// characters or none and nothing else is special. Case is ignored on Windows, as
+// in names.
 func Match(pattern, name string) bool {
 	return match(pattern, name, runtime.GOOS == "windows")
 }

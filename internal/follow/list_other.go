@@ -14,20 +14,19 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// settled is the age from which a folder's time of change can be trusted to tell
-// a later change: file systems count it in steps, of 10 ms on most and of 2 s on
-// the worst.
+// settled is the age at which a folder's modification time is sure to differ from
+// that of a later change: most file systems count it in steps of 10 ms, the worst
+// in steps of 2 s.
 const settled = 2500 * time.Millisecond
 
-// system lists a folder, and spares itself the reading while the folder has not
-// changed: a pattern is looked up four times a second, and a temporary folder
-// can be large.
+// system lists a folder, and does not read it again while it has not changed: a
+// pattern is looked up four times a second, and a temporary folder can be large.
 type system struct {
 	mu      sync.Mutex
 	dir     string
 	changed time.Time // of the folder, when entries were read; zero if that can't be trusted
 	entries []Entry
-	n       int // how often a folder was read
+	n       int // number of times that a folder was read
 }
 
 func newSystem() Lister { return &system{} }
@@ -37,13 +36,13 @@ func (s *system) List(pattern string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	var fit []Entry
+	var matching []Entry
 	for _, e := range all {
 		if Match(pattern, e.Name) {
-			fit = append(fit, e)
+			matching = append(matching, e)
 		}
 	}
-	return fit, nil
+	return matching, nil
 }
 
 // all returns every pipe. The caller must not change the result.
@@ -77,7 +76,7 @@ func (s *system) all() ([]Entry, error) {
 	return entries, nil
 }
 
-// reads is how often a folder was read.
+// reads returns the number of times that a folder was read.
 func (s *system) reads() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,8 +19,8 @@ type system struct{}
 
 func newSystem() Lister { return system{} }
 
-// List reads the folder of all pipes. The root of their file system opens like a
-// folder, which opens no pipe.
+// List reads the root of the file system of pipes, which opens like a folder and
+// opens no pipe.
 func (system) List(pattern string) ([]Entry, error) {
 	root, err := windows.UTF16PtrFromString(pipePrefix)
 	if err != nil {
@@ -71,7 +71,7 @@ func query(h windows.Handle, buf []byte, restart uintptr) (int, error) {
 	return min(int(iosb.Information), len(buf)), nil
 }
 
-// listError explains a failure to list, Wine's above all.
+// listError explains why the pipes can't be listed, as under Wine.
 func listError(err error) error {
 	const invalidDeviceState = windows.NTStatus(0xC00000CB)
 	if errors.Is(err, invalidDeviceState) || errors.Is(err, windows.STATUS_NOT_IMPLEMENTED) || errors.Is(err, windows.STATUS_NOT_SUPPORTED) {

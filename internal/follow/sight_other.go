@@ -20,10 +20,9 @@ func sight(path string) sighting {
 	return sighting{there: err == nil, file: file}
 }
 
-// isNews reports whether s is another server's socket than old. A server that was
-// killed leaves its file behind, so the name alone says nothing. The file of a
-// socket has the time at which it was made for good; with the inode that tells
-// it from a successor that got the same inode.
+// isNews reports whether s shows another server's socket than old. A killed
+// server leaves its file behind, so the name alone says nothing. The inode and the
+// modification time, which a socket's file keeps, tell it from a successor.
 func (s sighting) isNews(old sighting) bool {
 	if !s.there {
 		return false

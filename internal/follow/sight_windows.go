@@ -13,9 +13,9 @@ type sighting struct {
 	there bool
 }
 
-// sight asks whether the pipe has an instance, free or not. Waiting for one for
-// the least time there is (0 would mean the pipe's own default) opens none and
-// takes none from a client.
+// sight finds out whether the pipe has an instance, free or not, by waiting for a
+// free one for 1 ms, the least there is (0 is the pipe's own default). That opens
+// none and takes none from a client.
 func sight(path string) sighting {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
@@ -25,6 +25,6 @@ func sight(path string) sighting {
 	return sighting{there: ok != 0 || err == windows.ERROR_SEM_TIMEOUT}
 }
 
-// isNews: the name of a pipe lives only as long as an instance of it, so its
-// being there is news to whom it was missing.
+// isNews reports whether the pipe is there. Its name lives only as long as an
+// instance, so that is news if it was missing.
 func (s sighting) isNews(sighting) bool { return s.there }

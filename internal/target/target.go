@@ -124,7 +124,7 @@ func bad(text, what, remedy string) error {
 	return &Error{Text: text, What: what, Remedy: remedy}
 }
 
-// parseNpipe reads what follows npipe:.
+// parseNpipe parses what follows npipe:.
 func parseNpipe(text, rest string) (Target, error) {
 	if inner, ok := strings.CutPrefix(rest, "//"); ok {
 		return parseNpipeURL(text, rest, inner)
@@ -152,7 +152,7 @@ func parseNpipe(text, rest string) (Target, error) {
 	return Target{Text: text, URL: asURL(text, pattern), Pattern: pattern}, nil
 }
 
-// parseNpipeURL reads the forms that begin with npipe://, where comma and
+// parseNpipeURL parses the forms that begin with npipe://, where comma and
 // asterisk are part of the name. inner is rest without its two slashes.
 func parseNpipeURL(text, rest, inner string) (Target, error) {
 	name, literal := strings.CutPrefix(inner, "/")
@@ -177,23 +177,21 @@ func parseNpipeURL(text, rest, inner string) (Target, error) {
 	if path == "" {
 		return Target{}, bad(text, "what follows // is a machine's name", "write npipe:"+host+" or npipe:///"+host)
 	}
-	return Target{}, bad(text, fmt.Sprintf("a pipe on another machine (%s) is out of reach", host),
+	return Target{}, bad(text, fmt.Sprintf("a pipe on another machine (%s) can't be reached", host),
 		"pipes are for one machine: write npipe:NAME or npipe://./pipe/NAME")
 }
 
-// parseKestrel reads Kestrel's http://pipe:/NAME.
+// parseKestrel parses Kestrel's http://pipe:/NAME.
 func parseKestrel(text, name, rest string) (Target, error) {
 	const prefix = "//pipe:/"
 	if len(rest) < len(prefix) || !strings.EqualFold(rest[:len(prefix)], prefix) {
-		return Target{}, bad(text, "grpc takes no "+name+" URL",
+		return Target{}, bad(text, "gRPC does not take "+name+" URLs",
 			"write npipe:NAME or "+name+"://pipe:/NAME for a pipe, or host:port for the network")
 	}
 	pipe := rest[len(prefix):]
 	switch before, _, colon := strings.Cut(pipe, ":"); {
 	case colon:
-		// Kestrel takes what follows the colon as a path base, which no gRPC
-		// method has.
-		return Target{}, bad(text, "what follows the second colon is a path base, which gRPC has no use for",
+		return Target{}, bad(text, "what follows the second colon is a path base, which gRPC methods do not have",
 			"write "+name+"://pipe:/"+before)
 	case pipe == "":
 		return Target{}, bad(text, "a name is missing", "write "+name+"://pipe:/NAME")
@@ -203,7 +201,7 @@ func parseKestrel(text, name, rest string) (Target, error) {
 	return t, err
 }
 
-// pipes is the target for the given names, in any spelling that namedpipe takes.
+// pipes returns the target for the names, in any spelling that namedpipe takes.
 func pipes(text string, names []string) (Target, error) {
 	t := Target{Text: text}
 	for _, name := range names {
@@ -219,7 +217,7 @@ func pipes(text string, names []string) (Target, error) {
 	return t, nil
 }
 
-// nameError is namedpipe's error for a name, with the target before it.
+// nameError returns namedpipe's error for a name as one for the target.
 func nameError(text string, err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
@@ -228,9 +226,9 @@ func nameError(text string, err error) error {
 	return &Error{Text: text, What: err.Error(), cause: err}
 }
 
-// asURL returns what grpc shows as the channel's target: what the caller wrote
-// if that parses as a URL of our scheme, else the plainest form that does. grpc
-// falls back to another scheme for what doesn't.
+// asURL returns the target that grpc is given and shows: text if that parses as a
+// URL of our scheme, else the plainest form that does. Without one, grpc would
+// fall back to another scheme.
 func asURL(text, names string) string {
 	for _, s := range []string{text, Scheme + ":" + names} {
 		if u, err := url.Parse(s); err == nil && u.Scheme == Scheme {
@@ -240,7 +238,7 @@ func asURL(text, names string) string {
 	return Scheme + ":" + url.PathEscape(names)
 }
 
-// cutScheme takes the scheme off, in lower case.
+// cutScheme cuts the scheme off and returns it in lower case.
 func cutScheme(text string) (name, rest string, found bool) {
 	name, rest, found = strings.Cut(text, ":")
 	if !found || name == "" {
@@ -255,8 +253,8 @@ func cutScheme(text string) (name, rest string, found bool) {
 	return strings.ToLower(name), rest, true
 }
 
-// isHostPort reports whether grpc's default resolver should have the target. A
-// port must be a number: host:name can't be told from scheme:name.
+// isHostPort reports whether text is host:port. The port must be a number:
+// host:name can't be told from scheme:name.
 func isHostPort(text string) bool {
 	host, port, err := net.SplitHostPort(text)
 	if err != nil || port == "" || strings.ContainsAny(host, "/,*") {
@@ -274,7 +272,7 @@ func startsWithTwoSlashes(s string) bool {
 // isPipePath reports whether s begins with \\.\pipe\ in any spelling.
 func isPipePath(s string) bool { return cutPipePrefix(s) != s }
 
-// cutPipePrefix takes \\.\pipe\ off, in any spelling of it.
+// cutPipePrefix cuts \\.\pipe\ off, in any spelling.
 func cutPipePrefix(s string) string {
 	const prefix = `\\.\pipe\`
 	if len(s) >= len(prefix) && strings.EqualFold(strings.ReplaceAll(s[:len(prefix)], "/", `\`), prefix) {
