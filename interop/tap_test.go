@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -89,8 +90,8 @@ func (l *tapListener) Accept() (net.Conn, error) {
 	l.conns = append(l.conns, seen)
 	l.mu.Unlock()
 	tc := &tapConn{Conn: c, l: l, seen: seen}
-	tc.in = frames{skip: len(http2.ClientPreface), frame: tc.fromClient}
-	tc.out = frames{frame: tc.fromServer}
+	tc.in = follow(int64(len(http2.ClientPreface)), tc.fromClient)
+	tc.out = follow(0, tc.fromServer)
 	return tc, nil
 }
 
@@ -99,14 +100,14 @@ type tapConn struct {
 	net.Conn
 	l       *tapListener
 	seen    *tapped // guarded by l.mu
-	in, out frames
+	in, out io.WriteCloser
 }
 
 func (c *tapConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.in.Write(p[:n])
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
-	c.in.feed(p[:n])
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.end("client") // unless the server has closed before
 	}
@@ -114,9 +115,7 @@ func (c *tapConn) Read(p []byte) (int, error) {
 }
 
 func (c *tapConn) Write(p []byte) (int, error) {
-	c.l.mu.Lock()
-	c.out.feed(p)
-	c.l.mu.Unlock()
+	c.out.Write(p)
 	return c.Conn.Write(p)
 }
 
@@ -124,6 +123,8 @@ func (c *tapConn) Close() error {
 	c.l.mu.Lock()
 	c.end("server")
 	c.l.mu.Unlock()
+	c.in.Close()
+	c.out.Close()
 	return c.Conn.Close()
 }
 
@@ -133,74 +134,58 @@ func (c *tapConn) end(by string) {
 	}
 }
 
-func (c *tapConn) fromClient(kind http2.FrameType, flags http2.Flags, body []byte) {
-	switch {
-	case kind == http2.FramePing && !flags.Has(http2.FlagPingAck):
+func (c *tapConn) fromClient(frame http2.Frame) {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	switch f := frame.(type) {
+	case *http2.PingFrame:
 		// .NET counts its keep-alive pings upwards and the others downwards.
-		if int64(binary.BigEndian.Uint64(body)) > 0 {
+		switch {
+		case f.IsAck():
+		case int64(binary.BigEndian.Uint64(f.Data[:])) > 0:
 			c.seen.keepAlive = append(c.seen.keepAlive, time.Now())
-		} else {
+		default:
 			c.seen.rtt++
 		}
-	case kind == http2.FrameGoAway:
-		c.goAway("client", body)
+	case *http2.GoAwayFrame:
+		c.goAway("client", f)
 	}
 }
 
-func (c *tapConn) fromServer(kind http2.FrameType, flags http2.Flags, body []byte) {
-	switch {
-	case kind == http2.FramePing && flags.Has(http2.FlagPingAck):
-		c.seen.answers++
-	case kind == http2.FrameGoAway:
-		c.goAway("server", body)
+func (c *tapConn) fromServer(frame http2.Frame) {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	switch f := frame.(type) {
+	case *http2.PingFrame:
+		if f.IsAck() {
+			c.seen.answers++
+		}
+	case *http2.GoAwayFrame:
+		c.goAway("server", f)
 	}
 }
 
-func (c *tapConn) goAway(side string, body []byte) {
-	c.seen.goAway = append(c.seen.goAway, fmt.Sprintf("%s: %v %s", side, http2.ErrCode(binary.BigEndian.Uint32(body[4:])), body[8:]))
+func (c *tapConn) goAway(side string, f *http2.GoAwayFrame) {
+	c.seen.goAway = append(c.seen.goAway, fmt.Sprintf("%s: %v %s", side, f.ErrCode, f.DebugData()))
 }
 
-// frames finds the HTTP/2 frames in a stream of bytes that comes in pieces. It
-// keeps the bodies of pings and GOAWAYs only.
-type frames struct {
-	skip  int // bytes to the next frame's header
-	buf   []byte
-	frame func(http2.FrameType, http2.Flags, []byte)
-}
-
-const frameHeader = 9
-
-func (f *frames) feed(b []byte) {
-	for len(b) > 0 {
-		if k := min(f.skip, len(b)); k > 0 {
-			f.skip -= k
-			b = b[k:]
-			continue
-		}
-		want := frameHeader
-		if len(f.buf) >= frameHeader {
-			want += f.length()
-		}
-		k := min(want-len(f.buf), len(b))
-		f.buf = append(f.buf, b[:k]...)
-		b = b[k:]
-		if len(f.buf) < want {
+// follow hands the frames that are written to the returned end to frame, one
+// after the other. Whatever follows something else is dropped.
+func follow(skip int64, frame func(http2.Frame)) io.WriteCloser {
+	r, w := io.Pipe()
+	go func() {
+		defer io.Copy(io.Discard, r) // whoever writes must not wait
+		if _, err := io.CopyN(io.Discard, r, skip); err != nil {
 			return
 		}
-		kind := http2.FrameType(f.buf[3])
-		kept := kind == http2.FramePing || kind == http2.FrameGoAway
-		switch {
-		case kept && want == frameHeader && f.length() > 0:
-			continue // with the body
-		case kept:
-			f.frame(kind, http2.Flags(f.buf[4]), f.buf[frameHeader:])
-		default:
-			f.skip = f.length()
+		fr := http2.NewFramer(nil, r)
+		for {
+			f, err := fr.ReadFrame()
+			if err != nil {
+				return
+			}
+			frame(f)
 		}
-		f.buf = f.buf[:0]
-	}
-}
-
-func (f *frames) length() int {
-	return int(f.buf[0])<<16 | int(f.buf[1])<<8 | int(f.buf[2])
+	}()
+	return w
 }

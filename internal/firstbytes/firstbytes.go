@@ -17,6 +17,9 @@ import (
 // 16.
 const Enough = 24
 
+// MaxSettings is the longest SETTINGS frame, in bytes, that counts as one.
+const MaxSettings = 16 << 10
+
 const (
 	frameHeader = 9
 	goAwayLen   = frameHeader + 8
@@ -109,13 +112,12 @@ func judge(b []byte) (done bool, kind Kind) {
 		}
 		return true, NotHTTP2
 	}
-	length := int(b[0])<<16 | int(b[1])<<8 | int(b[2])
-	stream := binary.BigEndian.Uint32(b[5:]) &^ (1 << 31)
-	ack := http2.Flags(b[4]).Has(http2.FlagSettingsAck)
+	h, err := http2.ReadFrameHeader(bytes.NewReader(b))
 	switch {
-	case b[3] == byte(http2.FrameSettings) && !ack && length%6 == 0 && length <= 16<<10 && stream == 0:
+	case err != nil || h.StreamID != 0: // no header is an error
+	case h.Type == http2.FrameSettings && !h.Flags.Has(http2.FlagSettingsAck) && h.Length%6 == 0 && h.Length <= MaxSettings:
 		return true, right
-	case b[3] == byte(http2.FrameGoAway) && length >= 8 && stream == 0:
+	case h.Type == http2.FrameGoAway && h.Length >= 8:
 		if len(b) < goAwayLen {
 			return false, right
 		}

@@ -1,8 +1,10 @@
 package inspect
 
 import (
-	"encoding/binary"
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -11,9 +13,9 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/firstbytes"
 )
 
-// maxSettings is how much of a server's settings is kept: they are some dozens
-// of bytes long.
-const maxSettings = 512
+// maxSettings is the number of bytes that are kept of what a server sends first:
+// the longest SETTINGS frame with its header.
+const maxSettings = firstbytes.MaxSettings + 9
 
 // A Fault is the error for a server that is there and does not speak as it
 // should.
@@ -49,19 +51,20 @@ func (d *dialer) firstConn(c net.Conn, end time.Time, overTLS bool) net.Conn {
 	return w
 }
 
-// parseSettings reads the SETTINGS frame that a server begins with, as far as it
-// is kept.
+// parseSettings reads the SETTINGS frame that a server begins with, once it is
+// whole.
 func parseSettings(b []byte) (all []http2.Setting, whole bool) {
-	const header = 9
-	if len(b) < header {
+	fr := http2.NewFramer(nil, bytes.NewReader(b))
+	fr.SetMaxReadFrameSize(firstbytes.MaxSettings)
+	frame, err := fr.ReadFrame()
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, false
 	}
-	end := min(header+int(b[0])<<16+int(b[1])<<8+int(b[2]), maxSettings)
-	if len(b) < end {
-		return nil, false
-	}
-	for b = b[header:end]; len(b) >= 6; b = b[6:] {
-		all = append(all, http2.Setting{ID: http2.SettingID(binary.BigEndian.Uint16(b)), Val: binary.BigEndian.Uint32(b[2:])})
+	if f, ok := frame.(*http2.SettingsFrame); ok {
+		f.ForeachSetting(func(s http2.Setting) error {
+			all = append(all, s)
+			return nil
+		})
 	}
 	return all, true
 }
