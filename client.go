@@ -117,7 +117,7 @@ func newPipeClient(t target.Target, list follow.Lister, opts []grpc.DialOption) 
 	if err != nil {
 		return nil, err
 	}
-	ours := append(pipeOptions(newBuilder(t, conns, list)), codecOptions()...)
+	ours := append(pipeOptions(newChannel(t, conns, list)), codecOptions()...)
 	// Ours are the innermost interceptors: they see a call as it is sent. There
 	// is one of each kind because each costs every call an allocation.
 	all := slices.Concat(ours, opts, []grpc.DialOption{
@@ -150,10 +150,10 @@ func readBuffer() int {
 }
 
 // pipeOptions returns the options of every channel over pipes, but for credentials.
-func pipeOptions(b *builder) []grpc.DialOption {
+func pipeOptions(ch *channel) []grpc.DialOption {
 	opts := []grpc.DialOption{
-		grpc.WithResolvers(b),
-		grpc.WithContextDialer(b.dial),
+		grpc.WithResolvers(ch),
+		grpc.WithContextDialer(ch.dial),
 		grpc.WithNoProxy(),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{
@@ -169,7 +169,7 @@ func pipeOptions(b *builder) []grpc.DialOption {
 		grpc.WithReadBufferSize(readBuffer()),
 		grpc.WithWriteBufferSize(ioBuffer),
 	}
-	if b.conns > 0 {
+	if ch.conns > 0 {
 		opts = append(opts, grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"`+LeastBusy+`":{}}]}`))
 	}
 	return opts

@@ -12,8 +12,8 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/target"
 )
 
-// maxConnections keeps a slip from opening pipes without end: with Kestrel's
-// 100 calls on each they carry ten thousand calls.
+// maxConnections guards against typing errors. With Kestrel's 100 calls on each,
+// that many connections carry ten thousand calls.
 const maxConnections = 100
 
 // WithConnections makes NewClient open n connections to each pipe of the target,
@@ -47,8 +47,8 @@ func wantedConnections(opts []grpc.DialOption) (int, error) {
 	return n, nil
 }
 
-// fanOut returns one address for each connection to the pipe, which are
-// several only with WithConnections.
+// fanOut returns an address for each connection to the pipe: one without
+// WithConnections.
 func (r *pipeResolver) fanOut(addr resolver.Address) []resolver.Address {
 	if r.conns == 0 || addr.Addr == target.NoPipe {
 		return []resolver.Address{addr}
@@ -59,18 +59,18 @@ func (r *pipeResolver) fanOut(addr resolver.Address) []resolver.Address {
 	addrs := make([]resolver.Address, r.conns)
 	for i, s := range r.slots[addr.Addr] {
 		addrs[i] = addr
-		// Attributes alone would tell the addresses apart too, were it not that
-		// grpc's map of addresses skips entries of one name when some are
-		// deleted in a loop over all, as its base balancer does (1.85.0).
+		// The attributes alone don't do: grpc's map of addresses skips entries of
+		// one name when some are deleted in a loop over all, as its base balancer
+		// does (1.85.0).
 		addrs[i].Addr += "#" + strconv.Itoa(i+1)
 		addrs[i].Attributes = addr.Attributes.WithValue(slotKey{}, s)
 	}
 	return addrs
 }
 
-// pathOf is the path in an address made by fanOut.
-func (b *builder) pathOf(addr string) string {
-	if b.conns == 0 || addr == target.NoPipe {
+// pathOf returns the path in an address made by fanOut.
+func (ch *channel) pathOf(addr string) string {
+	if ch.conns == 0 || addr == target.NoPipe {
 		return addr
 	}
 	return addr[:strings.LastIndexByte(addr, '#')]
