@@ -85,6 +85,18 @@ func TestTLSVerifiesTheHost(t *testing.T) {
 			case tt.wants != name && (exit != exitConnect || !strings.Contains(stderr.String(), "--servername")):
 				t.Errorf("a certificate for %s, %s %s: %d %s", name, tt.target, tt.flag, exit, &stderr)
 			}
+			if tt.wants != name || tt.flag != "" {
+				continue
+			}
+			authority := tt.target
+			if name == "localhost" {
+				authority = name // a pipe's
+			}
+			stdout.Reset()
+			exit = Main([]string{"doctor", tt.target, "--cacert", file}, strings.NewReader(""), &stdout, &stderr)
+			if exit != exitOK || !strings.Contains(stdout.String(), "it takes "+authority) {
+				t.Errorf("doctor %s: %d %s", tt.target, exit, &stdout)
+			}
 		}
 	}
 }

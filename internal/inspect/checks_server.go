@@ -84,8 +84,12 @@ func (x *examiner) notHTTP2(ctx context.Context, err error) {
 func (x *examiner) calls(ctx context.Context, s *Session) bool {
 	health, err := checkHealth(ctx, s)
 	sent := x.cfg.Authority
-	if sent == "" {
+	switch {
+	case sent != "":
+	case x.path != "":
 		sent = "localhost"
+	default:
+		sent = x.cfg.Target
 	}
 	code := status.Code(err)
 	if refusesAuthority(err) {
