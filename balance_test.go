@@ -16,6 +16,7 @@ import (
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/internal/follow"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 var roundRobin = grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`)
@@ -48,15 +49,15 @@ func TestRoundRobinOverSeveralPipes(t *testing.T) {
 	sa := serve(t, a)
 	serve(t, b)
 	cc := client(t, "npipe:"+a+","+b, roundRobin)
-	eventually(ctx, t, "both are reached", func() bool { return slices.Equal(reached(ctx, t, cc, 4), both) })
+	testproc.Eventually(ctx, t, "both are reached", func() bool { return slices.Equal(reached(ctx, t, cc, 4), both) })
 	sa.stop()
-	eventually(ctx, t, "only b is reached", func() bool { return slices.Equal(reached(ctx, t, cc, 4), []string{b}) })
+	testproc.Eventually(ctx, t, "only b is reached", func() bool { return slices.Equal(reached(ctx, t, cc, 4), []string{b}) })
 	for range 20 {
 		mustCall(ctx, t, cc) // and no call fails
 	}
 	serve(t, a)
 	start := time.Now()
-	eventually(ctx, t, "both are reached again", func() bool { return slices.Equal(reached(ctx, t, cc, 4), both) })
+	testproc.Eventually(ctx, t, "both are reached again", func() bool { return slices.Equal(reached(ctx, t, cc, 4), both) })
 	if d := time.Since(start); d > time.Second {
 		t.Errorf("it took %v until a was back", d)
 	}
@@ -73,10 +74,10 @@ func TestPickFirstFailsOver(t *testing.T) {
 	}
 	sb := serve(t, b)
 	sa.stop()
-	eventually(ctx, t, "b is reached", func() bool { return slices.Equal(reached(ctx, t, cc, 2), []string{b}) })
+	testproc.Eventually(ctx, t, "b is reached", func() bool { return slices.Equal(reached(ctx, t, cc, 2), []string{b}) })
 	serve(t, a)
 	sb.stop()
-	eventually(ctx, t, "a is reached again", func() bool { return slices.Equal(reached(ctx, t, cc, 2), []string{a}) })
+	testproc.Eventually(ctx, t, "a is reached again", func() bool { return slices.Equal(reached(ctx, t, cc, 2), []string{a}) })
 }
 
 // A patternTest follows servers that come and go, with any lister.
@@ -92,7 +93,7 @@ func patternTest(t *testing.T, prefix string, newClient func(string, ...grpc.Dia
 	within := func(what string, names ...string) {
 		t.Helper()
 		begin := time.Now()
-		eventually(ctx, t, what, func() bool { return slices.Equal(reached(ctx, t, cc, 2*len(names)+1), names) })
+		testproc.Eventually(ctx, t, what, func() bool { return slices.Equal(reached(ctx, t, cc, 2*len(names)+1), names) })
 		if d := time.Since(begin); d > time.Second {
 			t.Errorf("it took %v until %s", d, what)
 		}
@@ -192,11 +193,11 @@ func TestClientHealthChecking(t *testing.T) {
 	}
 	cc := client(t, "npipe:"+a+","+b, grpc.WithDefaultServiceConfig(
 		`{"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""}}`))
-	eventually(ctx, t, "both are reached", func() bool { return slices.Equal(reached(ctx, t, cc, 4), both) })
+	testproc.Eventually(ctx, t, "both are reached", func() bool { return slices.Equal(reached(ctx, t, cc, 4), both) })
 	checks[a].SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
-	eventually(ctx, t, "a is left out", func() bool { return slices.Equal(reached(ctx, t, cc, 4), []string{b}) })
+	testproc.Eventually(ctx, t, "a is left out", func() bool { return slices.Equal(reached(ctx, t, cc, 4), []string{b}) })
 	checks[a].SetServingStatus("", grpc_health_v1.HealthCheckResponse_SERVING)
-	eventually(ctx, t, "a is back", func() bool { return slices.Equal(reached(ctx, t, cc, 4), both) })
+	testproc.Eventually(ctx, t, "a is back", func() bool { return slices.Equal(reached(ctx, t, cc, 4), both) })
 }
 
 func TestRetryPolicy(t *testing.T) {

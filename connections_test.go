@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 // holdStreams opens n streams that stay open until ctx ends, each after its
@@ -27,13 +28,7 @@ func holdStreams(ctx context.Context, t testing.TB, cc *grpc.ClientConn, n int) 
 	t.Helper()
 	var streams []grpc_testing.TestService_FullDuplexCallClient
 	for i := range n {
-		s, err := grpc_testing.NewTestServiceClient(cc).FullDuplexCall(ctx)
-		if err == nil {
-			err = s.Send(&grpc_testing.StreamingOutputCallRequest{})
-		}
-		if err == nil {
-			_, err = s.Recv()
-		}
+		s, err := openStream(ctx, cc)
 		if err != nil {
 			t.Fatalf("stream %d: %v", i, err)
 		}
@@ -84,26 +79,36 @@ func TestWithConnectionsFromTheFirstCall(t *testing.T) {
 		name := pipeName(t)
 		serve(t, name, grpc.MaxConcurrentStreams(10))
 		cc := client(t, name, grpcpipe.WithConnections(3))
-		errs := make([]error, 30)
-		var wg sync.WaitGroup
-		for i := range errs {
-			wg.Go(func() {
-				s, err := grpc_testing.NewTestServiceClient(cc).FullDuplexCall(ctx)
-				if err == nil {
-					err = s.Send(&grpc_testing.StreamingOutputCallRequest{})
-				}
-				if err == nil {
-					_, err = s.Recv()
-				}
-				errs[i] = err
-			})
-		}
-		wg.Wait()
-		if err := errors.Join(errs...); err != nil {
+		if err := openAtOnce(ctx, cc, 30); err != nil {
 			t.Fatal(err)
 		}
 		cc.Close()
 	}
+}
+
+// openStream opens a stream, proven by a message each way.
+func openStream(ctx context.Context, cc *grpc.ClientConn) (grpc_testing.TestService_FullDuplexCallClient, error) {
+	s, err := grpc_testing.NewTestServiceClient(cc).FullDuplexCall(ctx)
+	if err == nil {
+		err = s.Send(&grpc_testing.StreamingOutputCallRequest{})
+	}
+	if err == nil {
+		_, err = s.Recv()
+	}
+	return s, err
+}
+
+// openAtOnce opens n streams at the same time.
+func openAtOnce(ctx context.Context, cc *grpc.ClientConn, n int) error {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			_, errs[i] = openStream(ctx, cc)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // Other deadlines keep grpc's words.
@@ -138,27 +143,12 @@ func TestWithConnections(t *testing.T) {
 	s := serve(t, name, grpc.MaxConcurrentStreams(10))
 	cc := client(t, name, grpcpipe.WithConnections(3))
 	mustCall(ctx, t, cc)
-	eventually(ctx, t, "there are three connections", func() bool { return s.lis.Stats().Open == 3 })
-	eventually(ctx, t, "30 calls at once have room", func() bool {
+	testproc.Eventually(ctx, t, "there are three connections", func() bool { return s.lis.Stats().Open == 3 })
+	testproc.Eventually(ctx, t, "30 calls at once have room", func() bool {
 		// The last connections may not be ready for calls yet.
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		var wg sync.WaitGroup
-		errs := make([]error, 30)
-		for i := range errs {
-			wg.Go(func() {
-				s, err := grpc_testing.NewTestServiceClient(cc).FullDuplexCall(short)
-				if err == nil {
-					err = s.Send(&grpc_testing.StreamingOutputCallRequest{})
-				}
-				if err == nil {
-					_, err = s.Recv()
-				}
-				errs[i] = err
-			})
-		}
-		wg.Wait()
-		return errors.Join(errs...) == nil
+		return openAtOnce(short, cc, 30) == nil
 	})
 	// Uneven loads too: whatever ends leaves room that the next call finds.
 	uneven, stop := context.WithCancel(ctx)
@@ -172,7 +162,7 @@ func TestWithConnections(t *testing.T) {
 	// A restarted server gets all of them back.
 	s.stop()
 	s = serve(t, name, grpc.MaxConcurrentStreams(10))
-	eventually(ctx, t, "there are three connections again", func() bool { return s.lis.Stats().Open == 3 })
+	testproc.Eventually(ctx, t, "there are three connections again", func() bool { return s.lis.Stats().Open == 3 })
 	mustCall(ctx, t, cc, grpc.WaitForReady(true))
 }
 

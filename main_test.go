@@ -150,20 +150,6 @@ func waitState(ctx context.Context, t testing.TB, cc *grpc.ClientConn, want conn
 	}
 }
 
-// eventually polls until ok or the end of ctx.
-func eventually(ctx context.Context, t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("it never came to pass that %s", what)
-		}
-	}
-}
-
 // wantText fails unless the error has all the texts. grpc doubles the backslashes
 // of what it quotes.
 func wantText(t testing.TB, err error, texts ...string) {

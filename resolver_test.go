@@ -52,10 +52,10 @@ func TestIdleAndClosedChannelsLeaveNothing(t *testing.T) {
 	for _, target := range []string{"npipe:" + name, "npipe:" + pipeName(t), "npipe:" + pipeName(t) + "-*", "npipe:" + name + "," + pipeName(t)} {
 		cc := client(t, target, grpc.WithIdleTimeout(100*time.Millisecond))
 		cc.Connect()
-		eventually(ctx, t, "the watcher runs", func() bool { return watchers() == 1 })
-		eventually(ctx, t, "it ends when the channel is idle", func() bool { return watchers() == 0 && cc.GetState() == connectivity.Idle })
+		testproc.Eventually(ctx, t, "the watcher runs", func() bool { return watchers() == 1 })
+		testproc.Eventually(ctx, t, "it ends when the channel is idle", func() bool { return watchers() == 0 && cc.GetState() == connectivity.Idle })
 		cc.Connect()
-		eventually(ctx, t, "the watcher runs again", func() bool { return watchers() == 1 })
+		testproc.Eventually(ctx, t, "the watcher runs again", func() bool { return watchers() == 1 })
 		cc.Close()
 		if n := watchers(); n != 0 {
 			t.Errorf("%s: %d watchers after Close", target, n)

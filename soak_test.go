@@ -267,7 +267,7 @@ func TestSoakStrangers(t *testing.T) {
 		t.Errorf("%d silent connections were cut early and %d late", early.Load(), late.Load())
 	}
 	cc.Close()
-	eventually(ctx, t, "no connection is open", func() bool { return s.lis.Stats().Open == 0 })
+	testproc.Eventually(ctx, t, "no connection is open", func() bool { return s.lis.Stats().Open == 0 })
 	s.stop()
 	if err := testproc.Leaks(before); err != nil {
 		t.Error(err)

@@ -82,20 +82,6 @@ func hold(ctx context.Context, cc grpc.ClientConnInterface) (testpb.TestService_
 	return s, err
 }
 
-// eventually polls until ok or the end of ctx.
-func eventually(ctx context.Context, t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("it never came to pass that %s", what)
-		}
-	}
-}
-
 // absent tells whether nobody can connect to the pipe.
 func absent(ctx context.Context, pipe string) bool {
 	c, err := namedpipe.Dial(ctx, pipe)

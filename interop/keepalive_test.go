@@ -90,7 +90,7 @@ func (p *pingedServer) run(ctx context.Context, t *testing.T, cases ...string) {
 // them. Another number of connections is an error: one was cut then.
 func (p *pingedServer) want(ctx context.Context, t *testing.T, n int) []tapped {
 	t.Helper()
-	eventually(ctx, t, "all connections end", func() bool {
+	testproc.Eventually(ctx, t, "all connections end", func() bool {
 		for _, c := range p.lis.seen() {
 			if c.closedBy == "" {
 				return false

@@ -137,7 +137,7 @@ func TestDotNetClientLeavesBeforeItSpeaks(t *testing.T) {
 	for i := range clients {
 		before := len(lis.seen())
 		bench := dotnetpeer.StartBench(ctx, t, pipe, "--connect", "--concurrency", "20", "--seconds", "30")
-		eventually(ctx, t, "the .NET client connects", func() bool { return len(lis.seen()) > before+i*7 })
+		testproc.Eventually(ctx, t, "the .NET client connects", func() bool { return len(lis.seen()) > before+i*7 })
 		bench.Kill() // with connections in every state
 		mustPing(ctx, t, cc)
 		if err := once(t, pipe); err != nil {
@@ -160,5 +160,5 @@ func newcomer(ctx context.Context, target interoptest.Target) error {
 func keepsOnly(t *testing.T, lis *namedpipe.Listener, n int) {
 	t.Helper()
 	// Less than the 10 s after which a silent client is cut: these are gone.
-	eventually(limited(t, 5*time.Second), t, "the server lets go of those who left", func() bool { return lis.Stats().Open == n })
+	testproc.Eventually(limited(t, 5*time.Second), t, "the server lets go of those who left", func() bool { return lis.Stats().Open == n })
 }

@@ -151,7 +151,7 @@ func TestGoClientToNodeServer(t *testing.T) {
 	pipe := testproc.PipeName()
 	ctx := limited(t, 5*time.Minute)
 	p := startNode(ctx, t, program, modules, "server.js", pipe)
-	eventually(limited(t, time.Minute), t, "the Node server is ready: "+p.said(), func() bool { return strings.Contains(p.said(), "ready") })
+	testproc.Eventually(limited(t, time.Minute), t, "the Node server is ready: "+p.said(), func() bool { return strings.Contains(p.said(), "ready") })
 	if dotnetpeer.UnderWine() {
 		wantError(t, ping(ctx, newConn(t, pipe)), codes.Unavailable, "the pipe has no owner", "Trust.Anyone")
 	}

@@ -40,7 +40,7 @@ func TestKestrelStopsWithCallsInFlight(t *testing.T) {
 		streams = append(streams, s)
 	}
 	first.CloseStdin() // which stops it in an orderly way
-	eventually(ctx, t, "Kestrel stops listening", func() bool { return absent(ctx, pipe) })
+	testproc.Eventually(ctx, t, "Kestrel stops listening", func() bool { return absent(ctx, pipe) })
 	waits := make(chan error, 1)
 	go func() { waits <- ping(ctx, cc, grpc.WaitForReady(true)) }()
 	dotnetpeer.StartServer(t, pipe)

@@ -3,8 +3,8 @@ package namedpipe_test
 import (
 	"runtime"
 	"testing"
-	"time"
 
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -31,11 +31,5 @@ func TestAlive(t *testing.T) {
 		t.Error("a client that waits for an answer isn't alive")
 	}
 	client.Kill()
-	for end := time.After(5 * time.Second); p.Alive(); {
-		select {
-		case <-end:
-			t.Fatal("a client that was killed is alive")
-		case <-time.After(time.Millisecond):
-		}
-	}
+	testproc.Eventually(soon(t), t, "a client that was killed isn't alive", func() bool { return !p.Alive() })
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
+func TestMain(m *testing.M) { testproc.Main(m, nil) }
+
 // What the document shows is run, the one with the other.
 func TestArticle(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -4,7 +4,11 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
+
+func TestMain(m *testing.M) { testproc.Main(m, nil) }
 
 func TestQuickstart(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)

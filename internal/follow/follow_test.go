@@ -14,8 +14,11 @@ import (
 	"time"
 
 	"github.com/grpcpipe/grpcpipe/internal/target"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
+
+func TestMain(m *testing.M) { testproc.Main(m, nil) }
 
 func newName() string { return "gptest-" + rand.Text()[:12] }
 

@@ -8,7 +8,11 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
+
+func TestMain(m *testing.M) { testproc.Main(m, nil) }
 
 // A server that stands still for a while is seen by the open loop in the latency
 // of all the calls that should have been made meanwhile, not of one alone.

@@ -6,7 +6,11 @@ import (
 	"net"
 	"sync"
 	"testing"
+
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
+
+func TestMain(m *testing.M) { testproc.Main(m, nil) }
 
 // Connections that can't be carried on end at the same time. Whatever Run keeps
 // of them must not be written by all at once; the race detector is the judge.

@@ -88,6 +88,20 @@ func Goroutines(texts ...string) int {
 	return n
 }
 
+// Eventually polls until ok, and fails the test at the end of ctx.
+func Eventually(ctx context.Context, t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
 // Self returns a command that runs one of the programs given to Main in a
 // process of its own. Killed when ctx ends.
 func Self(ctx context.Context, program string, args ...string) (*exec.Cmd, error) {
