@@ -33,8 +33,8 @@ var arrows = []struct {
 }{
 	{"child", []string{"", "namedpipe"}, append([]string{"golang.org/x/sys"}, grpcModules...)},
 	{"", []string{"internal/follow", "internal/target", "internal/creds", "internal/bufpool", "namedpipe"}, grpcModules},
-	{"internal/follow", []string{"internal/target", "namedpipe"}, []string{"golang.org/x/sys"}},
-	{"internal/target", []string{"namedpipe"}, nil},
+	{"internal/follow", []string{"internal/target", "namedpipe", "internal/pipename"}, []string{"golang.org/x/sys"}},
+	{"internal/target", []string{"namedpipe", "internal/pipename"}, nil},
 	{"internal/creds", []string{"internal/firstbytes", "namedpipe"}, grpcModules},
 	{"internal/bufpool", nil, nil},
 	{"internal/firstbytes", nil, []string{"golang.org/x/net", "golang.org/x/text"}},

@@ -51,7 +51,7 @@ func filesIn(t *testing.T, dir string) (names []string) {
 // that is long.
 func TestBindSocket(t *testing.T) {
 	dir := shortDir(t)
-	room := maxSocketPath() - len(dir) - 1
+	room := pipename.MaxPath() - len(dir) - 1
 	folder := dir + "/" + strings.Repeat("d", room-4)
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)

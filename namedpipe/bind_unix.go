@@ -38,7 +38,7 @@ func bindSocket(path string, r *rule) (_ *net.UnixListener, _ fileID, err error)
 	}
 	defer p.remove()
 	address, name := p.address(filepath.Base(path))
-	if len(address) > maxSocketPath() {
+	if len(address) > pipename.MaxPath() {
 		return nil, fileID{}, syscall.ENAMETOOLONG
 	}
 	var lc net.ListenConfig
@@ -147,7 +147,7 @@ func openPrivate(folder int, path string) (*private, error) {
 // the name, so it is kept if a socket's address has the room.
 func (p *private) address(base string) (address, name string) {
 	for _, name := range []string{base, "s"} {
-		if address := p.path + "/" + name; len(address) <= maxSocketPath() {
+		if address := p.path + "/" + name; len(address) <= pipename.MaxPath() {
 			return address, name
 		}
 	}

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
 // qosLevels are CreateFile's security flags for each level. With static
@@ -15,6 +16,8 @@ import (
 // before Trust has looked at the server. With dynamic tracking there is no token
 // to act with until the client's first write, so the levels that let the server
 // act as the client use that.
+const network = "pipe"
+
 var qosLevels = map[ImpersonationLevel]uint32{
 	Identification: windows.SECURITY_IDENTIFICATION,
 	Anonymous:      windows.SECURITY_ANONYMOUS,
@@ -41,7 +44,7 @@ func (d *Dialer) open(_ context.Context, addr *Addr) (conn, error) {
 // insideAppContainer tells whether this process may only use names of the form
 // LOCAL\NAME, and whether the path is none.
 func insideAppContainer(path string) bool {
-	const local = pipePrefix + `LOCAL\`
+	const local = pipename.Prefix + `LOCAL\`
 	pkg, err := packageOf(windows.GetCurrentProcessToken())
 	return err == nil && pkg != nil && (len(path) < len(local) || !strings.EqualFold(path[:len(local)], local))
 }
@@ -93,16 +96,6 @@ func isPeerGone(err error) bool {
 	return errors.Is(err, windows.ERROR_BROKEN_PIPE) || errors.Is(err, windows.ERROR_PIPE_NOT_CONNECTED) || errors.Is(err, windows.ERROR_NO_DATA)
 }
 
-var procWaitNamedPipe = windows.NewLazySystemDLL("kernel32.dll").NewProc("WaitNamedPipeW")
-
-// nameExists tells whether there is a pipe of this name, without opening it:
-// opening one takes an instance.
-func nameExists(path string) bool {
-	name, err := windows.UTF16PtrFromString(path)
-	if err != nil {
-		return false
-	}
-	const noWait = 1 // NMPWAIT_NOWAIT
-	ok, _, err := procWaitNamedPipe.Call(uintptr(unsafe.Pointer(name)), noWait)
-	return ok != 0 || err != windows.ERROR_FILE_NOT_FOUND
-}
+// nameExists reports whether there is a pipe of this name. What can't be found
+// out counts as a pipe.
+func nameExists(path string) bool { return pipename.Find(path) != windows.ERROR_FILE_NOT_FOUND }

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
 // listener keeps several pipe instances waiting. One goroutine waits for all of
@@ -318,7 +320,7 @@ var createPipe = windows.NtCreateNamedPipeFile
 // create makes one pipe instance: byte mode, overlapped, and, unless Access says
 // otherwise, for clients of this machine only.
 func (l *listener) create(access, disposition uint32) (windows.Handle, error) {
-	name, err := windows.NewNTUnicodeString(`\??\pipe\` + l.addr.path[len(pipePrefix):])
+	name, err := windows.NewNTUnicodeString(`\??\pipe\` + l.addr.path[len(pipename.Prefix):])
 	if err != nil {
 		return windows.InvalidHandle, err
 	}

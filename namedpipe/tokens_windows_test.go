@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
 // needEnforcement skips where no descriptor is held against who connects.
@@ -97,7 +99,7 @@ func TestSecondInstance(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := &listener{sd: sd, bufferSize: 4096, addr: &Addr{path: fmt.Sprintf(`%s%snp-%x`, pipePrefix, test.name, time.Now().UnixNano())}}
+			l := &listener{sd: sd, bufferSize: 4096, addr: &Addr{path: fmt.Sprintf(`%s%snp-%x`, pipename.Prefix, test.name, time.Now().UnixNano())}}
 			make := func(token windows.Token, disposition uint32) (err error) {
 				as(t, token, func() {
 					var pipe windows.Handle

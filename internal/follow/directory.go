@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"unicode/utf16"
+
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
 // The layout of FILE_DIRECTORY_INFORMATION, see
@@ -17,9 +19,6 @@ const (
 	offNameLength = 60
 	offName       = 64
 )
-
-// pipePrefix is what a pipe's path begins with on Windows.
-const pipePrefix = `\\.\pipe\`
 
 // parseDirectory returns the entries of a buffer that NtQueryDirectoryFile has
 // filled. It trusts nothing in it: a buffer that can't be right is an error.
@@ -41,7 +40,7 @@ func parseDirectory(b []byte) ([]Entry, error) {
 		name := string(utf16.Decode(units))
 		entries = append(entries, Entry{
 			Name:         name,
-			Path:         pipePrefix + name,
+			Path:         pipename.Prefix + name,
 			Instances:    count(e[offInstances:]),
 			MaxInstances: count(e[offMax:]),
 		})

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/grpcpipe/grpcpipe/namedpipe"
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
 // settled is the age at which a folder's modification time is sure to differ from
@@ -47,13 +46,10 @@ func (s *system) List(pattern string) ([]Entry, error) {
 
 // all returns every pipe. The caller must not change the result.
 func (s *system) all() ([]Entry, error) {
-	// The folder and the beginning of the files' names are those of any name.
-	const name = "x"
-	any, err := namedpipe.ResolveAddr(name)
+	dir, err := pipename.Folder()
 	if err != nil {
 		return nil, err
 	}
-	dir, prefix := filepath.Split(strings.TrimSuffix(any.String(), name))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	info, err := os.Stat(dir)
@@ -65,7 +61,7 @@ func (s *system) all() ([]Entry, error) {
 	}
 	s.n++
 	start := time.Now()
-	entries, err := read(dir, prefix)
+	entries, err := read(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +79,8 @@ func (s *system) reads() int {
 	return s.n
 }
 
-// read returns the pipes in a folder: the sockets whose names begin with prefix.
-func read(dir, prefix string) ([]Entry, error) {
+// read returns the pipes in a folder.
+func read(dir string) ([]Entry, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("can't read the folder of pipes: %w", err)
@@ -96,11 +92,11 @@ func read(dir, prefix string) ([]Entry, error) {
 	}
 	var entries []Entry
 	for _, file := range files {
-		name, ok := strings.CutPrefix(file.Name(), prefix)
+		name, ok := strings.CutPrefix(file.Name(), pipename.DotNetPrefix)
 		if !ok || name == "" || file.Type()&fs.ModeType != fs.ModeSocket {
 			continue
 		}
-		entries = append(entries, Entry{Name: name, Path: dir + file.Name()})
+		entries = append(entries, Entry{Name: name, Path: strings.TrimSuffix(dir, "/") + "/" + file.Name()})
 	}
 	return entries, nil
 }

@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
 const (
@@ -22,14 +24,14 @@ func newSystem() Lister { return system{} }
 // List reads the root of the file system of pipes, which opens like a folder and
 // opens no pipe.
 func (system) List(pattern string) ([]Entry, error) {
-	root, err := windows.UTF16PtrFromString(pipePrefix)
+	root, err := windows.UTF16PtrFromString(pipename.Prefix)
 	if err != nil {
 		return nil, err
 	}
 	h, err := windows.CreateFile(root, windows.GENERIC_READ,
 		windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE, nil, windows.OPEN_EXISTING, 0, 0)
 	if err != nil {
-		return nil, fmt.Errorf("can't open the folder of pipes %s: %w", pipePrefix, err)
+		return nil, fmt.Errorf("can't open the folder of pipes %s: %w", pipename.Prefix, err)
 	}
 	defer windows.CloseHandle(h)
 	// The entries have 64-bit numbers, and the system wants them aligned.
@@ -77,5 +79,5 @@ func listError(err error) error {
 	if errors.Is(err, invalidDeviceState) || errors.Is(err, windows.STATUS_NOT_IMPLEMENTED) || errors.Is(err, windows.STATUS_NOT_SUPPORTED) {
 		return fmt.Errorf("this system can't list pipes, as Wine 10 can't (%w): name the pipes, as in npipe:a,b: %w", err, errors.ErrUnsupported)
 	}
-	return fmt.Errorf("can't list the pipes in %s: %w", pipePrefix, err)
+	return fmt.Errorf("can't list the pipes in %s: %w", pipename.Prefix, err)
 }

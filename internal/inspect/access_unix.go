@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -102,7 +103,7 @@ func fileInTheWay(path string) string {
 // elsewhere looks for the server of a missing pipe in other temporary folders.
 func elsewhere(_ context.Context, path string) (text, next string) {
 	base, dir := filepath.Base(path), filepath.Dir(path)
-	if !strings.HasPrefix(base, "CoreFxPipe_") {
+	if !strings.HasPrefix(base, pipename.DotNetPrefix) {
 		return "", ""
 	}
 	var others []string

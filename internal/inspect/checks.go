@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/grpcpipe/grpcpipe/internal/follow"
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 	"github.com/grpcpipe/grpcpipe/internal/target"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
@@ -229,5 +230,5 @@ func NearPipes(path string) ([]string, error) {
 		}
 	}
 	own := path[strings.LastIndexAny(path, `/\`)+1:]
-	return Nearest(strings.TrimPrefix(own, "CoreFxPipe_"), names, 3), nil
+	return Nearest(strings.TrimPrefix(own, pipename.DotNetPrefix), names, 3), nil
 }

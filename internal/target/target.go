@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -85,7 +86,7 @@ func Parse(text string) (Target, error) {
 	if text == "" {
 		return Target{}, bad(text, "it is empty", "write npipe:NAME")
 	}
-	if isSlash(text[0]) {
+	if pipename.IsSlash(text[0]) {
 		return pipes(text, []string{text})
 	}
 	name, rest, found := cutScheme(text)
@@ -138,7 +139,7 @@ func parseNpipe(text, rest string) (Target, error) {
 	if !strings.Contains(rest, "*") {
 		return pipes(text, names)
 	}
-	pattern := cutPipePrefix(rest)
+	pattern, _ := pipename.CutPrefix(rest)
 	if len(names) > 1 {
 		return Target{}, bad(text, "a pattern can't be part of a list", "write one pattern, such as npipe:worker-*, or the names")
 	}
@@ -157,8 +158,8 @@ func parseNpipe(text, rest string) (Target, error) {
 func parseNpipeURL(text, rest, inner string) (Target, error) {
 	name, literal := strings.CutPrefix(inner, "/")
 	switch {
-	case startsWithTwoSlashes(inner): // npipe://\\.\pipe\X and npipe:////./pipe/X
-		if isPipePath(inner) || !literal {
+	case pipename.IsUNC(inner): // npipe://\\.\pipe\X and npipe:////./pipe/X
+		if _, pipe := pipename.CutPrefix(inner); pipe || !literal {
 			return pipes(text, []string{inner})
 		}
 		// npipe:////run/me/x.sock: the path is /run/me/x.sock.
@@ -170,7 +171,8 @@ func parseNpipeURL(text, rest, inner string) (Target, error) {
 			"write npipe:///NAME for a pipe, or npipe:////"+name+" for the Unix socket /"+name)
 	case literal: // npipe:///X
 		return pipes(text, []string{name})
-	case isPipePath(rest): // npipe://./pipe/X
+	}
+	if _, pipe := pipename.CutPrefix(rest); pipe { // npipe://./pipe/X
 		return pipes(text, []string{rest})
 	}
 	host, path, _ := strings.Cut(inner, "/")
@@ -261,22 +263,4 @@ func isHostPort(text string) bool {
 		return false
 	}
 	return strings.Trim(port, "0123456789") == ""
-}
-
-func isSlash(c byte) bool { return c == '/' || c == '\\' }
-
-func startsWithTwoSlashes(s string) bool {
-	return len(s) >= 2 && isSlash(s[0]) && isSlash(s[1])
-}
-
-// isPipePath reports whether s begins with \\.\pipe\ in any spelling.
-func isPipePath(s string) bool { return cutPipePrefix(s) != s }
-
-// cutPipePrefix cuts \\.\pipe\ off, in any spelling.
-func cutPipePrefix(s string) string {
-	const prefix = `\\.\pipe\`
-	if len(s) >= len(prefix) && strings.EqualFold(strings.ReplaceAll(s[:len(prefix)], "/", `\`), prefix) {
-		return s[len(prefix):]
-	}
-	return s
 }

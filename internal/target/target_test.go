@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -181,7 +182,7 @@ func FuzzParse(f *testing.F) {
 		if got, err := Parse(ForName(s)); err != nil || !slices.Equal(got.Paths, []string{addr.String()}) {
 			t.Errorf("%q: the target %q reaches %q, not %q: %v", s, ForName(s), got.Paths, addr, err)
 		}
-		if isSlash(s[0]) {
+		if pipename.IsSlash(s[0]) {
 			return
 		}
 		for _, prefix := range []string{"npipe:///", "npipe://./pipe/", `npipe:////./pipe/`, `npipe://\\.\pipe\`, `\\.\pipe\`, "//./pipe/"} {

@@ -1,4 +1,4 @@
-package namedpipe
+package pipename
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-const testTemp = "/tmp"
+func testTemp() (string, error) { return "/tmp", nil }
 
 // TestNames holds every spelling against the path it means on Windows and on
 // Linux, on every system. An empty path is a refusal whose text has the hint.
@@ -59,11 +59,11 @@ func TestNames(t *testing.T) {
 		{name: `MyPipe `, hint: "dot or a space"},
 		{name: `a.\b`, hint: "dot or a space"},
 		{name: long, hint: "shorter"},
-		{name: strings.Repeat("n", 256-len(pipePrefix)), windows: pipePrefix + strings.Repeat("n", 256-len(pipePrefix)), hint: "shorter"},
-		{name: strings.Repeat("n", 257-len(pipePrefix)), hint: "shorter"},
+		{name: strings.Repeat("n", 256-len(Prefix)), windows: Prefix + strings.Repeat("n", 256-len(Prefix)), hint: "shorter"},
+		{name: strings.Repeat("n", 257-len(Prefix)), hint: "shorter"},
 		{name: strings.Repeat("😈", 124), hint: "shorter"}, // 248 UTF-16 units
-		{name: strings.Repeat("n", 107-len("/tmp/CoreFxPipe_")), windows: pipePrefix + strings.Repeat("n", 91), unix: "/tmp/CoreFxPipe_" + strings.Repeat("n", 91)},
-		{name: strings.Repeat("n", 92), windows: pipePrefix + strings.Repeat("n", 92), hint: "holds 107"},
+		{name: strings.Repeat("n", 107-len("/tmp/CoreFxPipe_")), windows: Prefix + strings.Repeat("n", 91), unix: "/tmp/CoreFxPipe_" + strings.Repeat("n", 91)},
+		{name: strings.Repeat("n", 92), windows: Prefix + strings.Repeat("n", 92), hint: "holds 107"},
 		{name: "/" + strings.Repeat("n", 106), unix: "/" + strings.Repeat("n", 106), hint: "on Windows"},
 		{name: "/" + strings.Repeat("n", 107), hint: "shorter"},
 	} {
@@ -96,7 +96,7 @@ func TestTempFolder(t *testing.T) {
 		"/tmp/":          "/tmp/CoreFxPipe_n",
 		"/":              "/CoreFxPipe_n",
 	} {
-		if got, err := unixPath("n", temp, 103); got != want || err != nil {
+		if got, err := unixPath("n", func() (string, error) { return temp, nil }, 103); got != want || err != nil {
 			t.Errorf("in %s: %q, %v; want %q", temp, got, err, want)
 		}
 	}
@@ -109,14 +109,14 @@ func FuzzName(f *testing.F) {
 		f.Add(s, "MyPipe")
 	}
 	bareOf := func(name string) string {
-		if len(name) > 9 && strings.EqualFold(strings.ReplaceAll(name[:9], "/", `\`), pipePrefix) {
+		if len(name) > 9 && strings.EqualFold(strings.ReplaceAll(name[:9], "/", `\`), Prefix) {
 			return name[9:]
 		}
 		return name
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		if pa, err := windowsPath(a); err == nil {
-			if !strings.HasPrefix(pa, pipePrefix) || strings.ContainsAny(pa[len(pipePrefix):], "/\x00") {
+			if !strings.HasPrefix(pa, Prefix) || strings.ContainsAny(pa[len(Prefix):], "/\x00") {
 				t.Errorf("%q became %q", a, pa)
 			}
 			if pb, err := windowsPath(b); err == nil && strings.EqualFold(pa, pb) && !strings.EqualFold(bareOf(a), bareOf(b)) {

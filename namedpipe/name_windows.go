@@ -1,5 +1,0 @@
-package namedpipe
-
-const network = "pipe"
-
-func pathOf(name string) (string, error) { return windowsPath(name) }
