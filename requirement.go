@@ -94,7 +94,7 @@ func Session(id int) Requirement {
 // Use it beside another requirement, not alone.
 func HintExecutable(path string) Requirement {
 	return require("the program "+path, func(p *namedpipe.Peer) bool {
-		return p.Executable == path || namedpipe.SameFile(p.Executable, path)
+		return p.Runs(path)
 	})
 }
 

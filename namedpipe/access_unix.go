@@ -98,15 +98,21 @@ func (r *rule) fence() {
 }
 
 // admits holds a client's credentials against the rule. A nil error admits it.
-func (r *rule) admits(uid int, groups []int) error {
+func (r *rule) admits(c *credentials) error {
 	in := func(gids []int) bool {
-		return slices.ContainsFunc(groups, func(g int) bool { return slices.Contains(gids, g) })
+		return slices.ContainsFunc(c.groups, func(g int) bool { return slices.Contains(gids, g) })
 	}
 	switch {
-	case uid != r.uids[0] && (slices.Contains(r.denyUIDs, uid) || in(r.denyGIDs)):
-		return errors.New("it is denied")
-	case r.anyone, slices.Contains(r.uids, uid), in(r.gids):
+	case c.uid == r.uids[0]:
 		return nil
+	case slices.Contains(r.denyUIDs, c.uid) || in(r.denyGIDs):
+		return errors.New("it is denied")
+	case c.uid == unknownID && len(r.denyUIDs) > 0, c.partial && len(r.denyGIDs) > 0:
+		return errors.New("the system doesn't tell all of its user and groups, so it may be one that is denied")
+	case r.anyone, slices.Contains(r.uids, c.uid), in(r.gids):
+		return nil
+	case c.uid == unknownID && r.mode == 0o600:
+		return nil // the socket's mode has kept everybody else out
 	}
 	return errors.New("it is not let in")
 }

@@ -18,7 +18,7 @@ func credentialsOf(c *net.UnixConn) (cred credentials, err error) {
 		if err != nil {
 			return os.NewSyscallError("getsockopt LOCAL_PEERCRED", err)
 		}
-		cred = credentials{uid: int(int32(x.Uid)), pid: peerPID(fd)}
+		cred = credentials{uid: idNumber(x.Uid), pid: peerPID(fd)}
 		for _, g := range x.Groups[:min(max(int(x.Ngroups), 0), len(x.Groups))] {
 			cred.groups = append(cred.groups, int(g))
 		}

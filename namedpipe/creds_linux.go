@@ -18,17 +18,30 @@ func credentialsOf(c *net.UnixConn) (cred credentials, err error) {
 		if err != nil {
 			return os.NewSyscallError("getsockopt SO_PEERCRED", err)
 		}
-		groups, err := peerGroups(fd)
-		if err != nil {
-			return os.NewSyscallError("getsockopt SO_PEERGROUPS", err)
+		cred = credentials{pid: int(u.Pid), uid: idNumber(u.Uid)}
+		// gVisor and some containers' filters don't know this option. Then no
+		// rule that names a group is met, and the others are not touched.
+		if cred.groups, err = peerGroups(fd); err != nil {
+			cred.partial = true
 		}
-		cred = credentials{pid: int(u.Pid), uid: int(int32(u.Uid)), groups: groups}
-		if gid := int(int32(u.Gid)); !slices.Contains(cred.groups, gid) {
+		if gid := idNumber(u.Gid); !slices.Contains(cred.groups, gid) {
 			cred.groups = append(cred.groups, gid)
 		}
+		cred.forgetUnmapped()
 		return nil
 	})
 	return cred, err
+}
+
+// forgetUnmapped takes out the numbers that may stand for anybody.
+func (cred *credentials) forgetUnmapped() {
+	uid, gid := unmapped()
+	if cred.uid == uid {
+		cred.uid = unknownID
+	}
+	known := len(cred.groups)
+	cred.groups = slices.DeleteFunc(cred.groups, func(g int) bool { return g == gid || g == unknownID })
+	cred.partial = cred.partial || len(cred.groups) < known
 }
 
 // peerGroups are the supplementary groups; x/sys has no call for a list.

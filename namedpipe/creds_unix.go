@@ -2,19 +2,37 @@
 
 package namedpipe
 
-import "net"
+import (
+	"io/fs"
+	"math"
+	"net"
+)
 
 // credentials are what the kernel tells of the process at the other end. They
 // were taken when it connected or, seen from a client, when the server began to
 // listen.
 type credentials struct {
-	asked    bool
-	pid, uid int
-	groups   []int
+	asked   bool
+	pid     int
+	uid     int // or unknownID
+	groups  []int
+	partial bool // there may be groups that are not in groups
 	// Of the process, once it was asked for.
-	proven  bool   // pid is of the very process that connected, which still runs
-	program string // the path of its executable, if it can be had
-	birth   uint64 // see Peer
+	proven  bool        // pid is of the very process that connected, which still runs
+	program string      // see Peer.Executable
+	file    fs.FileInfo // see Peer
+	birth   uint64      // see Peer
+}
+
+// unknownID is in the place of a user or a group that isn't known.
+const unknownID = -1
+
+// idNumber is a number of the kernel's; the largest means none.
+func idNumber(n uint32) int {
+	if n == math.MaxUint32 {
+		return unknownID
+	}
+	return int(n)
 }
 
 // ask returns what the kernel noted, from the second time on without a call. Beside an

@@ -83,7 +83,10 @@ var programs = map[string]func(){
 		fmt.Print(hold(os.Args[1], n))
 	},
 	"talk": func() { // dials and prints what the server did with it
-		fmt.Print(talk(os.Args[1]))
+		fmt.Print(talk(os.Args[1], namedpipe.Trust{}))
+	},
+	"talk to anyone": func() {
+		fmt.Print(talk(os.Args[1], namedpipe.Trust{Anyone: true}))
 	},
 	"listen for a byte": func() { // accepts forever and prints what clients send
 		l := mustListen(namedpipe.ListenConfig{Access: namedpipe.Access{Who: namedpipe.Everyone}})
@@ -149,8 +152,8 @@ func hold(name string, n int) string {
 }
 
 // talk is a client that says a word and waits for the echo.
-func talk(name string) string {
-	c, err := namedpipe.Dial(context.Background(), name)
+func talk(name string, trust namedpipe.Trust) string {
+	c, err := (&namedpipe.Dialer{Server: trust}).Dial(context.Background(), name)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return "denied"

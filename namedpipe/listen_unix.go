@@ -122,7 +122,7 @@ func (l *listener) admits(c conn) bool {
 	}
 	cred, err := c.ask()
 	if err == nil {
-		err = l.rule.admits(cred.uid, cred.groups)
+		err = l.rule.admits(cred)
 	}
 	if err == nil {
 		return true

@@ -28,13 +28,17 @@ func (a Account) String() string {
 // UserProven and PIDProven say what is proof. The rest is a hint: a process id
 // may be another process's by the time it is looked at, and so may what was
 // found by it.
+//
+// In a Linux user namespace that isn't the first, users and groups without a
+// number there all show up as one number, 65534. Whoever shows up as that is
+// unknown, this process's own user included.
 type Peer struct {
 	// User, Groups, Administrator, Elevated, Integrity, Session, Package and
 	// Level are proof if UserProven is set: on Windows they are from the token
 	// that the client connected with, elsewhere from the credentials that the
 	// kernel noted. All but Level are zero for a client that is Anonymous.
 	User          Account
-	Groups        []string // SIDs of the enabled groups; elsewhere numbers
+	Groups        []string // SIDs of the enabled groups; elsewhere numbers, without supplementary groups where the system doesn't tell them (gVisor)
 	Administrator bool     // can act as administrator, if need be after a UAC prompt; elsewhere uid 0
 	Elevated      bool     // acts as administrator now; elsewhere uid 0
 	Integrity     string   // "untrusted", "low", "medium", "high" or "system"; "" off Windows
@@ -45,25 +49,30 @@ type Peer struct {
 
 	// SameUser reports whether the peer is the user that this process runs as,
 	// whatever its integrity: that user's sandboxed programs are too, where they
-	// can connect. It is also set for an Anonymous client of a listener that
-	// admits nobody else: the system held its token against the pipe's rule when
+	// can connect. It is also set for an Anonymous client, or one whose
+	// user isn't known, of a listener that admits nobody else: the system held its token against the pipe's rule when
 	// it connected, though the server can't see it. If the server is elevated,
 	// such a client may be another elevated administrator.
 	SameUser bool
 
-	// PID is the process id, or 0, and Executable the path of its program, or
-	// "". PIDProven is set where the system vouches for both: on Linux 6.5 and
-	// later.
-	PID        int
+	// PID is the process id, or 0. PIDProven is set where the system vouches for
+	// it: on Linux 6.5 and later, if the process was still there.
+	PID       int
+	PIDProven bool
+
+	// Executable is the path of the program that the process runs, or "". It is
+	// a hint, and never more: a process can run another program after it has
+	// connected, hand its connection on, or in a mount namespace of its own
+	// have any file at any path. Runs compares files, not paths.
 	Executable string
-	PIDProven  bool
 
 	// Remote tells that the client is on another machine, which only
 	// Access.Remote lets be.
 	Remote bool
 
-	birth uint64 // tells the process from a later one with its number, by when it was started; 0 if unknown
-	conn  *Conn  // whose peer it is, for Impersonate; nil in Trust.Check
+	file  fs.FileInfo // of the program, off Windows; nil if unknown
+	birth uint64      // tells the process from a later one with its number, by when it was started; 0 if unknown
+	conn  *Conn       // whose peer it is, for Impersonate; nil in Trust.Check
 }
 
 // String describes the peer in one line for logs.
@@ -74,6 +83,8 @@ func (p *Peer) String() string {
 		b.WriteString(p.User.String())
 	case p.Level == Anonymous && p.SameUser:
 		b.WriteString("anonymous (this user, by the pipe's access)")
+	case p.SameUser:
+		b.WriteString("this user (by the pipe's access)")
 	case p.Level == Anonymous:
 		b.WriteString("anonymous")
 	default:
@@ -93,6 +104,24 @@ func (p *Peer) String() string {
 	}
 	return b.String()
 }
+
+// Alive reports whether the process still runs, as far as can be told by its
+// number and when it was started (on Linux from 6.9 on, the inode of its pidfd).
+// A process that can't be looked at counts as alive: that its connection is open
+// says that somebody holds the other end.
+func (p *Peer) Alive() bool {
+	if p.PID == 0 || p.Remote || p.birth == 0 {
+		return true
+	}
+	birth, err := birthOf(p.PID)
+	return err != nil || birth == p.birth
+}
+
+// Runs reports whether the peer's program, when the peer was identified, was the
+// file that is at path now, whatever the spelling of the path. It is a hint, as
+// Executable is. It reports false if the program isn't known, as on macOS and
+// the BSDs, and on Windows for UNC and device paths.
+func (p *Peer) Runs(path string) bool { return p.runs(path) }
 
 // identified is what a Conn knows of its peer once it has been asked.
 type identified struct {

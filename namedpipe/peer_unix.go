@@ -21,7 +21,11 @@ func (c *Conn) identify() (*Peer, error) {
 		return nil, explain(err, "the system doesn't tell who is at the other end", "")
 	}
 	cred.process(c.conn.UnixConn)
-	return cred.peer(), nil
+	p := cred.peer()
+	if !p.UserProven {
+		p.SameUser = c.onlySelf // the socket's mode has told that
+	}
+	return p, nil
 }
 
 func (cred *credentials) peer() *Peer {
@@ -29,12 +33,15 @@ func (cred *credentials) peer() *Peer {
 		PID:           cred.pid,
 		PIDProven:     cred.proven,
 		Executable:    cred.program,
-		User:          userOf(cred.uid),
 		Administrator: cred.uid == 0,
 		Elevated:      cred.uid == 0,
-		UserProven:    true,
+		UserProven:    cred.uid != unknownID,
 		SameUser:      cred.uid == os.Geteuid(),
+		file:          cred.file,
 		birth:         cred.birth,
+	}
+	if p.UserProven {
+		p.User = userOf(cred.uid)
 	}
 	for _, g := range cred.groups {
 		p.Groups = append(p.Groups, strconv.Itoa(g))
@@ -63,10 +70,13 @@ func (t *Trust) verify(_ context.Context, c conn, path string) error {
 		return err
 	}
 	cred.process(c.UnixConn)
-	if !accepted {
-		return &TrustError{Server: cred.peer(), Reason: "its user is neither this one nor root", Field: "Users"}
+	switch {
+	case accepted:
+		return t.process(cred.peer())
+	case cred.uid == unknownID:
+		return &TrustError{Server: cred.peer(), Reason: "its user has no number of its own in this user namespace", Field: "Anyone"}
 	}
-	return t.process(cred.peer())
+	return &TrustError{Server: cred.peer(), Reason: "its user is neither this one nor root", Field: "Users"}
 }
 
 // whoListens describes the server of a socket, or returns nil.
@@ -101,13 +111,9 @@ func (t *Trust) owner(cred *credentials) (accepted bool, _ error) {
 	return false, nil
 }
 
-func sameFile(a, b string) bool {
-	fa, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	fb, err := os.Stat(b)
-	return err == nil && os.SameFile(fa, fb)
+func (p *Peer) runs(path string) bool {
+	file, err := os.Stat(path)
+	return err == nil && p.file != nil && os.SameFile(p.file, file)
 }
 
 func (c *Conn) impersonate(func() error) error {

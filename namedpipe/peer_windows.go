@@ -307,6 +307,8 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(fa, fb)
 }
 
+func (p *Peer) runs(path string) bool { return sameFile(p.Executable, path) }
+
 // hasServerOrDevice reports whether a path begins as \\server\share, \\?\, \\.\ or
 // \??\ do.
 func hasServerOrDevice(path string) bool {

@@ -29,25 +29,47 @@ func (cred *credentials) process(c *net.UnixConn) {
 		}
 		return nil
 	})
-	var buf [1024]byte
-	n, err := unix.Readlink("/proc/"+strconv.Itoa(cred.pid)+"/exe", buf[:])
-	if err == nil && n < len(buf) {
-		cred.program = string(buf[:n])
-	}
+	cred.look()
 	if hold < 0 {
-		cred.birth, _ = startTime(cred.pid)
+		cred.birth, _ = birthOf(cred.pid)
 		return
 	}
 	defer unix.Close(hold)
-	// Still running, so the number was its own while the link was read.
-	err = unix.PidfdSendSignal(hold, 0, nil, 0)
-	cred.proven = err == nil || errors.Is(err, syscall.EPERM)
 	if pidfs() {
 		cred.birth = inode(hold)
 	} else {
 		cred.birth, _ = startTime(cred.pid)
 	}
+	// While it runs nobody else has its number.
+	ended, err := hasEnded(hold)
+	cred.proven = err == nil && !ended
+	if ended { // who knows whose program that was
+		cred.program, cred.file = "", nil
+	}
 }
+
+// look notes which program the process runs. The text of the link in /proc is
+// for people: in a mount namespace of its own a process can have any file at any
+// path.
+func (cred *credentials) look() {
+	if !ownProc() {
+		return
+	}
+	link := "/proc/" + strconv.Itoa(cred.pid) + "/exe"
+	var buf [1024]byte
+	if n, err := unix.Readlink(link, buf[:]); err == nil && n < len(buf) {
+		cred.program = string(buf[:n])
+		cred.file, _ = os.Stat(link)
+	}
+}
+
+// ownProc reports whether the numbers in /proc are those of this process's own
+// pid namespace, as the kernel's credentials are. Another's /proc shows other
+// processes under the same numbers.
+var ownProc = sync.OnceValue(func() bool {
+	self, err := os.Readlink("/proc/self")
+	return err == nil && self == strconv.Itoa(os.Getpid())
+})
 
 // pidfs tells whether each process has an inode that no other has until the
 // system starts anew: from Linux 6.9 on, and if a sandbox doesn't forbid to ask.
@@ -85,18 +107,27 @@ func birthOf(pid int) (uint64, error) {
 		return 0, err
 	}
 	defer unix.Close(fd)
-	// Readable once the process has ended, though its parent may not know yet.
-	ended := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	if n, err := unix.Poll(ended, 0); err == nil && n > 0 {
-		return 0, nil
+	if ended, err := hasEnded(fd); ended || err != nil {
+		return 0, err
 	}
 	return inode(fd), nil
+}
+
+// hasEnded reports whether the process of a pidfd has ended. Its parent may not
+// have been told yet.
+func hasEnded(pidfd int) (bool, error) {
+	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return n > 0, err
 }
 
 // startTime is when the process was started, in clock ticks since the system
 // was, or 0 if there is no such process: field 22 of proc(5)'s stat, counted
 // from behind the command's name, which may hold anything.
 func startTime(pid int) (uint64, error) {
+	if !ownProc() {
+		return 0, errors.ErrUnsupported
+	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 		return 0, nil

@@ -96,7 +96,7 @@ func (t *Trust) process(p *Peer) error {
 	switch {
 	case t.PID != 0 && p.PID != t.PID:
 		return &TrustError{Server: p, Reason: fmt.Sprintf("its process is not %d", t.PID), Field: "PID"}
-	case t.Executable != "" && !sameFile(p.Executable, t.Executable):
+	case t.Executable != "" && !p.runs(t.Executable):
 		return &TrustError{Server: p, Reason: "its program is not " + t.Executable, Field: "Executable"}
 	case t.Check != nil:
 		if err := t.Check(p); err != nil {
