@@ -195,7 +195,7 @@ func TestPathErrors(t *testing.T) {
 		{at("folder"), []error{syscall.EADDRINUSE, fs.ErrExist}, "not a socket"},
 		{at("link"), []error{syscall.EADDRINUSE, syscall.ELOOP}, "symbolic link"},
 		{at("missing/x"), []error{fs.ErrNotExist}, "doesn't exist"},
-		{at("blocker/x"), []error{syscall.ENOTDIR}, "check the rights"},
+		{at("blocker/x"), []error{syscall.ENOTDIR}, "blocker is not a folder"},
 		{at(strings.Repeat("x", 120)), []error{fs.ErrInvalid}, "shorter"},
 	} {
 		_, err := lc.Listen(t.Context(), test.path)
