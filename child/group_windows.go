@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -22,6 +23,9 @@ func (g *group) start(cmd *exec.Cmd) error {
 		return fmt.Errorf("create a job object: %w", err)
 	}
 	limits := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{}
+	var pinned runtime.Pinner // the call takes a number, which doesn't keep limits where they are
+	pinned.Pin(&limits)
+	defer pinned.Unpin()
 	limits.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
 	if _, err := windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits))); err != nil {
 		windows.CloseHandle(job)

@@ -106,7 +106,7 @@ func factsOf(token windows.Token) (f tokenFacts, err error) {
 	switch {
 	case err == windows.ERROR_INVALID_FUNCTION: // Wine's: it has no restricted tokens
 		return f, nil
-	case err == nil && len(restricted) > 0:
+	case err == nil:
 		f.restricted = (*windows.Tokengroups)(unsafe.Pointer(&restricted[0])).AllGroups()
 	}
 	return f, err
@@ -125,6 +125,9 @@ func tokenOwner(token windows.Token) (*windows.SID, error) {
 func tokenInfo(token windows.Token, class uint32) ([]byte, error) {
 	var n uint32
 	err := windows.GetTokenInformation(token, class, nil, 0, &n)
+	if err == nil {
+		return nil, windows.ERROR_NO_DATA // callers read what must be there
+	}
 	if err != windows.ERROR_INSUFFICIENT_BUFFER {
 		return nil, err
 	}

@@ -64,8 +64,8 @@ func (t *clientToken) close() {
 
 // openClientToken takes the token of the pipe's client by acting as it for a
 // moment, and has look look at it. The token is 0 if its own descriptor doesn't
-// let this process open it, as another user's doesn't: then it can be looked at,
-// and nobody can act with it later.
+// let this process open it, as another user's at the level Identification
+// doesn't: then it can be looked at, and nobody can act with it later.
 func openClientToken(pipe windows.Handle, look func(windows.Token) error) (token windows.Token, err error) {
 	err = onThread(func() error {
 		if ok, _, err := procImpersonateNamedPipeClient.Call(uintptr(pipe)); ok == 0 {
@@ -77,9 +77,20 @@ func openClientToken(pipe windows.Handle, look func(windows.Token) error) (token
 	return token, err
 }
 
+// openThreadToken opens the token that the thread acts with. A token lets in its
+// own user and LocalSystem, so another service must ask as the user whose token
+// it is, which the levels from Impersonation on allow.
+func openThreadToken(access uint32) (token windows.Token, err error) {
+	err = windows.OpenThreadToken(windows.CurrentThread(), access, true, &token)
+	if err == windows.ERROR_ACCESS_DENIED && windows.OpenThreadToken(windows.CurrentThread(), access, false, &token) == nil {
+		err = nil
+	}
+	return token, err
+}
+
 // lookAtThread has look look at the token that the thread acts with.
 func lookAtThread(look func(windows.Token) error) (token windows.Token, err error) {
-	err = windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY|windows.TOKEN_DUPLICATE|windows.TOKEN_IMPERSONATE, true, &token)
+	token, err = openThreadToken(windows.TOKEN_QUERY | windows.TOKEN_DUPLICATE | windows.TOKEN_IMPERSONATE)
 	switch {
 	case err == windows.ERROR_ACCESS_DENIED:
 		// The thread has a token, or there would have been another error. What
@@ -102,8 +113,7 @@ func lookAtThread(look func(windows.Token) error) (token windows.Token, err erro
 func onThread(f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var before windows.Token
-	err := windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_IMPERSONATE, true, &before)
+	before, err := openThreadToken(windows.TOKEN_IMPERSONATE)
 	if err != nil && err != windows.ERROR_NO_TOKEN {
 		return os.NewSyscallError("OpenThreadToken", err)
 	}
@@ -160,12 +170,7 @@ func (c *Conn) asClient(token windows.Token, f func() error) error {
 		if err := windows.SetThreadToken(nil, token); err != nil {
 			return opError("impersonate", c.addr, os.NewSyscallError("SetThreadToken", err))
 		}
-		var now windows.Token
-		if err := windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY, true, &now); err != nil {
-			return opError("impersonate", c.addr, os.NewSyscallError("OpenThreadToken", err))
-		}
-		level, err := tokenInfo32(now, windows.TokenImpersonationLevel)
-		now.Close()
+		level, err := tokenInfo32(windows.GetCurrentThreadEffectiveToken(), windows.TokenImpersonationLevel)
 		if err != nil {
 			return opError("impersonate", c.addr, err)
 		}

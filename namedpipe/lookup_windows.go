@@ -84,7 +84,13 @@ const (
 	nameWait   = time.Second // for a name that is only shown
 )
 
-type lookups struct{ known sync.Map } // string -> found
+type lookups struct{ known sync.Map } // string -> *lookup
+
+// A lookup is one question to the system, which answers once.
+type lookup struct {
+	done chan struct{}
+	found
+}
 
 type found struct {
 	text  string
@@ -92,26 +98,40 @@ type found struct {
 	until time.Time // zero for ever
 }
 
+func (f *lookup) stale() bool {
+	select {
+	case <-f.done:
+		return !f.until.IsZero() && time.Now().After(f.until)
+	default:
+		return false
+	}
+}
+
 // get returns what is known for the key, or what ask finds. The system can't be
 // made to stop looking; if the context ends first, the result comes too late for
-// this caller, but is there for the next.
+// this caller, but is there for the next. Whoever comes meanwhile waits for the
+// same answer: each question holds a thread.
 func (l *lookups) get(ctx context.Context, key string, ask func() found) (string, error) {
-	if known, ok := l.known.Load(key); ok {
-		if f := known.(found); f.until.IsZero() || time.Now().Before(f.until) {
-			return f.text, f.err
+	for {
+		fresh := &lookup{done: make(chan struct{})}
+		known, loaded := l.known.LoadOrStore(key, fresh)
+		f := known.(*lookup)
+		if loaded && f.stale() {
+			l.known.CompareAndDelete(key, known)
+			continue
 		}
-	}
-	done := make(chan found, 1)
-	go func() {
-		f := ask()
-		l.known.Store(key, f)
-		done <- f
-	}()
-	select {
-	case f := <-done:
-		return f.text, f.err
-	case <-ctx.Done():
-		return "", ctx.Err()
+		if !loaded {
+			go func() {
+				f.found = ask()
+				close(f.done)
+			}()
+		}
+		select {
+		case <-f.done:
+			return f.text, f.err
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
 	}
 }
 

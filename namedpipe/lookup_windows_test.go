@@ -29,6 +29,11 @@ func TestLookups(t *testing.T) {
 		if text, err := l.get(ctx, "slow", slow); text != "" || !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second {
 			t.Errorf("within a second: %q, %v after %v", text, err, time.Since(begin))
 		}
+		for range 100 {
+			if _, err := l.get(ctx, "slow", slow); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("beside the first: %v", err)
+			}
+		}
 		time.Sleep(time.Hour)
 		if text, err := l.get(t.Context(), "slow", slow); text != "late" || err != nil || asked != 1 {
 			t.Errorf("later: %q, %v, asked %d times", text, err, asked)
@@ -66,7 +71,7 @@ func TestNamesOfAccounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, ok := names.known.Load(owner)
-	if !ok || p.User.ID != owner || p.User.Name != name.(found).text {
+	if !ok || p.User.ID != owner || p.User.Name != name.(*lookup).text {
 		t.Errorf("the server's user is %+v, the name looked for %v", p.User, name)
 	}
 
@@ -74,7 +79,7 @@ func TestNamesOfAccounts(t *testing.T) {
 	if a := accountOf(t.Context(), nobody); a.Name != "" || a.ID != sidOther {
 		t.Errorf("an account without a name is %+v", a)
 	}
-	if known, ok := names.known.Load(sidOther); !ok || known.(found).err == nil || known.(found).until.IsZero() {
+	if known, ok := names.known.Load(sidOther); !ok || known.(*lookup).err == nil || known.(*lookup).until.IsZero() {
 		t.Errorf("that it has none is remembered as %+v", known)
 	}
 

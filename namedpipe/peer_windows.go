@@ -36,7 +36,7 @@ func (c *Conn) identify() (*Peer, error) {
 	}
 	// A client that was opened without SECURITY_SQOS_PRESENT has no token to
 	// show before something of it has been read.
-	if err := c.peeked.fill(c); err != nil {
+	if err := c.peeked.fill(c, peekTimeout); err != nil {
 		return nil, err
 	}
 	p := &Peer{}
@@ -258,12 +258,16 @@ func executableOf(pid int) string {
 		return ""
 	}
 	defer windows.CloseHandle(process)
-	buf := make([]uint16, 1024)
-	n := uint32(len(buf))
-	if err := windows.QueryFullProcessImageName(process, 0, &buf[0], &n); err != nil {
-		return ""
+	for size := uint32(1024); ; size = 1 << 15 { // the longest path there is
+		buf, n := make([]uint16, size), size
+		err := windows.QueryFullProcessImageName(process, 0, &buf[0], &n)
+		if err == nil {
+			return windows.UTF16ToString(buf[:n])
+		}
+		if err != windows.ERROR_INSUFFICIENT_BUFFER || size == 1<<15 {
+			return ""
+		}
 	}
-	return windows.UTF16ToString(buf[:n])
 }
 
 // birthOf is when the process was started, in units of 100 ns, or 0 if there is
@@ -324,24 +328,23 @@ type peekedByte struct {
 	value [1]byte
 }
 
-// fill reads the byte, waiting for at most peekTimeout.
-func (b *peekedByte) fill(c *Conn) error {
-	done := make(chan struct{})
-	defer close(done)
-	timer := time.AfterFunc(peekTimeout, func() {
-		select {
-		case <-done:
-		default:
-			c.conn.SetReadDeadline(time.Unix(1, 0))
-		}
+// fill reads the byte, waiting for at most that long.
+func (b *peekedByte) fill(c *Conn, wait time.Duration) error {
+	fired := make(chan struct{})
+	timer := time.AfterFunc(wait, func() {
+		defer close(fired)
+		c.conn.SetReadDeadline(time.Unix(1, 0))
 	})
 	n, err := c.conn.Read(b.value[:])
-	if !timer.Stop() && errors.Is(err, os.ErrDeadlineExceeded) {
-		c.conn.SetReadDeadline(time.Time{})
-		return explain(err, fmt.Sprintf("the client has sent nothing for %v, so it can't be told who it is", peekTimeout), "")
-	}
 	if n == 1 {
 		b.full.Store(true)
+	}
+	if !timer.Stop() {
+		<-fired // or its deadline would meet a later Read
+		c.conn.SetReadDeadline(time.Time{})
+		return explain(os.ErrDeadlineExceeded, fmt.Sprintf("the client has sent nothing for %v, so it can't be told who it is", wait), "")
+	}
+	if n == 1 {
 		return nil
 	}
 	if err == nil || isPeerGone(err) || err == io.EOF {

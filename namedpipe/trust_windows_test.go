@@ -3,10 +3,13 @@ package namedpipe
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -153,4 +156,34 @@ func TestClosedToken(t *testing.T) {
 	if _, err := kept.copy(); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "look at") {
 		t.Errorf("to act as the client: %v", err)
 	}
+}
+
+// TestPeekInTime: a client's first byte that comes just as the wait for it ends
+// is lost to no Read, and the wait's deadline meets none.
+func TestPeekInTime(t *testing.T) {
+	t.Parallel()
+	server, client := ends(t, ListenConfig{}, Dialer{})
+	read := 0
+	for round := range 300 {
+		written := make(chan error, 1)
+		go func() {
+			_, err := client.Write([]byte{byte(round)})
+			written <- err
+		}()
+		wait := time.Duration(round%30) * 10 * time.Microsecond
+		err := server.peeked.fill(server, wait)
+		if err == nil {
+			read++
+		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+		b := []byte{0}
+		if _, err := io.ReadFull(server, b); err != nil || b[0] != byte(round) {
+			t.Fatalf("round %d, after a wait of %v: %v, %v", round, wait, b, err)
+		}
+		if err := <-written; err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d of 300 came in time", read)
 }
