@@ -49,10 +49,11 @@ type Peer struct {
 
 	// SameUser reports whether the peer is the user that this process runs as,
 	// whatever its integrity: that user's sandboxed programs are too, where they
-	// can connect. It is also set for an Anonymous client, or one whose
-	// user isn't known, of a listener that admits nobody else: the system held its token against the pipe's rule when
-	// it connected, though the server can't see it. If the server is elevated,
-	// such a client may be another elevated administrator.
+	// can connect. It is also set for an Anonymous client, or one whose user
+	// isn't known, of a listener that admits nobody else: the system held its
+	// token against the pipe's rule when it connected, though the server can't
+	// see it. If the server is elevated, such a client may be another elevated
+	// administrator.
 	SameUser bool
 
 	// PID is the process id, or 0. PIDProven is set where the system vouches for

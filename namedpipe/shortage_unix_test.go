@@ -69,7 +69,7 @@ func TestShortOfDescriptors(t *testing.T) {
 	for _, c := range crowd {
 		c.Close()
 	}
-	if said := talk(name); said != "admitted" {
+	if said := talk(name, namedpipe.Trust{}); said != "admitted" {
 		t.Errorf("a client when the crowd has gone: %s", said)
 	}
 	if n := strings.Count(server.Stdout(), "accept failed"); n != 1 {
