@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -119,12 +120,7 @@ func chosen(lines []line, expr string) ([]line, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-lines: %w", err)
 	}
-	var out []line
-	for _, l := range lines {
-		if re.MatchString(l.Name) {
-			out = append(out, l)
-		}
-	}
+	out := slices.DeleteFunc(slices.Clone(lines), func(l line) bool { return !re.MatchString(l.Name) })
 	if len(out) == 0 {
 		return nil, fmt.Errorf("-lines: %q matches no line; see -list", expr)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -137,13 +138,8 @@ func (lr *lineResult) figure(name string, f func(*outcome) float64) (float64, bo
 
 // brief is a line's result in the log.
 func (lr *lineResult) brief(goos string) string {
-	names := make([]string, 0, len(lr.Rounds))
-	for n := range lr.Rounds {
-		names = append(names, n)
-	}
-	slices.Sort(names)
 	var parts []string
-	for _, n := range names {
+	for _, n := range slices.Sorted(maps.Keys(lr.Rounds)) {
 		if s, ok := lr.ratio(n, lr.Line.base(goos)); ok && n != lr.Line.base(goos) {
 			parts = append(parts, fmt.Sprintf("%s %.2f [%.2f-%.2f]", n, s.Median, s.Q1, s.Q3))
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -34,12 +35,9 @@ func (p *problem) Unwrap() []error { return p.causes }
 
 // Timeout makes net.Error's method right for the net.OpError around it.
 func (p *problem) Timeout() bool {
-	for _, cause := range p.causes {
-		if errors.Is(cause, os.ErrDeadlineExceeded) || errors.Is(cause, context.DeadlineExceeded) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.causes, func(cause error) bool {
+		return errors.Is(cause, os.ErrDeadlineExceeded) || errors.Is(cause, context.DeadlineExceeded)
+	})
 }
 
 // explain puts what happened and what to do about it before a system's error.

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -227,24 +228,17 @@ func (s *Session) statusNext(st *status.Status, listed bool) string {
 // not from a method that says so itself: the texts are those of grpc-go,
 // grpc-dotnet, grpc-java and grpc-js.
 func isUnknownMethod(m string) bool {
-	low := strings.ToLower(m)
-	for _, part := range []string{"unknown service", "unknown method", "service is unimplemented", "method is unimplemented", "method not found", "does not implement the method", "404"} {
-		if strings.Contains(low, part) {
-			return true
-		}
-	}
-	return m == ""
+	parts := []string{"unknown service", "unknown method", "service is unimplemented", "method is unimplemented", "method not found", "does not implement the method", "404"}
+	return m == "" || containsAny(strings.ToLower(m), parts)
 }
 
 // join joins the parts of a remedy that are there.
 func join(parts ...string) string {
-	var have []string
-	for _, p := range parts {
-		if p != "" {
-			have = append(have, p)
-		}
-	}
-	return strings.Join(have, "; ")
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), "; ")
+}
+
+func containsAny(s string, parts []string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(s, part) })
 }
 
 // CodeName is a code as the gRPC specification writes it.
@@ -274,13 +268,5 @@ var secretWords = []string{"auth", "cookie", "token", "secret", "password", "pas
 // far as names tell.
 func IsSecret(name string) bool {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	if name == ":authority" || name == "authority" {
-		return false
-	}
-	for _, w := range secretWords {
-		if strings.Contains(name, w) {
-			return true
-		}
-	}
-	return false
+	return name != ":authority" && name != "authority" && containsAny(name, secretWords)
 }

@@ -3,6 +3,7 @@ package inspect
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -66,15 +67,7 @@ func FieldMessage(fd protoreflect.FieldDescriptor) protoreflect.MessageDescripto
 }
 
 func worthShowing(m, md protoreflect.MessageDescriptor, within []protoreflect.FullName) bool {
-	if len(within) >= MaxDepth || m.FullName() == md.FullName() {
-		return false
-	}
-	for _, name := range within {
-		if name == m.FullName() {
-			return false
-		}
-	}
-	return true
+	return len(within) < MaxDepth && m.FullName() != md.FullName() && !slices.Contains(within, m.FullName())
 }
 
 func writeField(b *bytes.Buffer, fd protoreflect.FieldDescriptor, within []protoreflect.FullName) {

@@ -301,19 +301,13 @@ func (r *Result) Buckets() []Bucket {
 		i, _ := slices.BinarySearch(bounds, time.Duration(bar.From+bar.To)/2)
 		buckets[min(i, len(buckets)-1)].Count += bar.Count
 	}
-	first, last := -1, 0
-	for i, b := range buckets {
-		if b.Count > 0 {
-			last = i
-			if first < 0 {
-				first = i
-			}
-		}
+	for len(buckets) > 0 && buckets[0].Count == 0 {
+		buckets = buckets[1:]
 	}
-	if first < 0 {
-		return nil
+	for len(buckets) > 0 && buckets[len(buckets)-1].Count == 0 {
+		buckets = buckets[:len(buckets)-1]
 	}
-	return buckets[first : last+1]
+	return buckets
 }
 
 // Percentile is the latency that p of a hundred calls don't exceed.
