@@ -193,41 +193,24 @@ func (f *Follower) dialing(path string) func(error) {
 // should be dialed at once, and returns the time until the next look, 0 if there
 // is nothing to look for.
 func (f *Follower) look(now time.Time) (back bool, wait time.Duration) {
-	for _, p := range f.missed(now) {
-		s := sight(p.path)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	served := slices.ContainsFunc(f.pipes, func(p *pipe) bool { return p.reached })
+	for _, p := range f.pipes {
+		every := p.interval(now, served)
+		if every == 0 {
+			continue
+		}
+		if wait == 0 || every < wait {
+			wait = every
+		}
+		f.mu.Unlock()
+		s := sight(p.path) // takes a system call
 		f.mu.Lock()
 		if p.missing && p.dialing == 0 && p.isBack(now, s) {
 			p.returns++
 			back = true
 		}
-		f.mu.Unlock()
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	served := f.served()
-	for _, p := range f.pipes {
-		if every := p.interval(now, served); every > 0 && (wait == 0 || every < wait) {
-			wait = every
-		}
 	}
 	return back, wait
-}
-
-// missed returns the pipes to look for.
-func (f *Follower) missed(now time.Time) []*pipe {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var missed []*pipe
-	served := f.served()
-	for _, p := range f.pipes {
-		if p.interval(now, served) > 0 {
-			missed = append(missed, p)
-		}
-	}
-	return missed
-}
-
-// served reports whether there is a server behind one of the pipes.
-func (f *Follower) served() bool {
-	return slices.ContainsFunc(f.pipes, func(p *pipe) bool { return p.reached })
 }
