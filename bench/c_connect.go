@@ -30,7 +30,7 @@ func connectMux() http.Handler {
 		}))
 	mux.Handle("/bench.Echo/Receive", connect.NewServerStreamHandler("/bench.Echo/Receive",
 		func(_ context.Context, r *connect.Request[message], s *connect.ServerStream[message]) error {
-			return give(r.Msg, s.Send)
+			return give(r.Msg, func(m any) error { return s.Send(m.(*message)) })
 		}))
 	mux.Handle("/bench.Echo/Send", connect.NewClientStreamHandler("/bench.Echo/Send",
 		func(_ context.Context, s *connect.ClientStream[message]) (*connect.Response[message], error) {

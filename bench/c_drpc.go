@@ -41,16 +41,22 @@ func (drpcEncoding) Unmarshal(b []byte, m drpc.Message) error {
 	return proto.Unmarshal(b, m.(proto.Message))
 }
 
+// A drpcStream has the methods of gRPC's.
+type drpcStream struct{ drpc.Stream }
+
+func (s drpcStream) SendMsg(m any) error { return s.MsgSend(m, drpcEncoding{}) }
+func (s drpcStream) RecvMsg(m any) error { return s.MsgRecv(m, drpcEncoding{}) }
+
 type drpcEcho struct{}
 
 func (drpcEcho) Echo(_ context.Context, m *message) (*message, error) { return m, nil }
 
 func (drpcEcho) Receive(m *message, s drpc.Stream) error {
-	return give(m, func(m *message) error { return s.MsgSend(m, drpcEncoding{}) })
+	return give(m, drpcStream{s}.SendMsg)
 }
 
 func (drpcEcho) Send(s drpc.Stream) error {
-	n, err := take(func(m *message) error { return s.MsgRecv(m, drpcEncoding{}) })
+	n, err := take(drpcStream{s}.RecvMsg)
 	if err != nil {
 		return err
 	}
@@ -104,7 +110,7 @@ func (s drpcSession) receive(ctx context.Context, size, count int) error {
 	if err := st.CloseSend(); err != nil {
 		return err
 	}
-	n, err := take(func(m *message) error { return st.MsgRecv(m, drpcEncoding{}) })
+	n, err := take(drpcStream{st}.RecvMsg)
 	return sameCount(n, count, err)
 }
 
@@ -114,19 +120,7 @@ func (s drpcSession) send(ctx context.Context, p []byte, count int) error {
 		return err
 	}
 	defer st.Close()
-	m := &message{Value: p}
-	for range count {
-		if err := st.MsgSend(m, drpcEncoding{}); err != nil {
-			return err
-		}
-	}
-	if err := st.CloseSend(); err != nil {
-		return err
-	}
-	var sum message
-	err = st.MsgRecv(&sum, drpcEncoding{})
-	_, n := readOrder(&sum)
-	return sameCount(n, count, err)
+	return upload(drpcStream{st}, p, count)
 }
 
 func (s drpcSession) tagged(ctx context.Context) context.Context {

@@ -68,10 +68,10 @@ var echoService = grpc.ServiceDesc{
 			if err := s.RecvMsg(m); err != nil {
 				return err
 			}
-			return give(m, func(m *message) error { return s.SendMsg(m) })
+			return give(m, s.SendMsg)
 		}},
 		{StreamName: "Send", ClientStreams: true, Handler: func(_ any, s grpc.ServerStream) error {
-			n, err := take(func(m *message) error { return s.RecvMsg(m) })
+			n, err := take(s.RecvMsg)
 			if err != nil {
 				return err
 			}
@@ -94,7 +94,7 @@ func readOrder(m *message) (size, count int) {
 }
 
 // give answers an order.
-func give(m *message, send func(*message) error) error {
+func give(m *message, send func(any) error) error {
 	size, count := readOrder(m)
 	out := &message{Value: make([]byte, size)}
 	for range count {
@@ -106,7 +106,7 @@ func give(m *message, send func(*message) error) error {
 }
 
 // take counts messages to the end of their stream.
-func take(recv func(*message) error) (n int, err error) {
+func take(recv func(any) error) (n int, err error) {
 	for ; ; n++ {
 		switch err := recv(new(message)); err {
 		case nil:
@@ -116,6 +116,24 @@ func take(recv func(*message) error) (n int, err error) {
 			return n, err
 		}
 	}
+}
+
+// upload sends count messages on a stream and learns that all have arrived.
+func upload(st interface {
+	SendMsg(any) error
+	RecvMsg(any) error
+	CloseSend() error
+}, p []byte, count int) error {
+	if err := give(order(len(p), count), st.SendMsg); err != nil {
+		return err
+	}
+	if err := st.CloseSend(); err != nil {
+		return err
+	}
+	var sum message
+	err := st.RecvMsg(&sum)
+	_, n := readOrder(&sum)
+	return sameCount(n, count, err)
 }
 
 type grpcSession struct{ *grpc.ClientConn }
@@ -151,7 +169,7 @@ func (s grpcSession) receive(ctx context.Context, size, count int) error {
 	if err := st.CloseSend(); err != nil {
 		return err
 	}
-	n, err := take(func(m *message) error { return st.RecvMsg(m) })
+	n, err := take(st.RecvMsg)
 	return sameCount(n, count, err)
 }
 
@@ -160,19 +178,7 @@ func (s grpcSession) send(ctx context.Context, p []byte, count int) error {
 	if err != nil {
 		return err
 	}
-	m := &message{Value: p}
-	for range count {
-		if err := st.SendMsg(m); err != nil {
-			return err
-		}
-	}
-	if err := st.CloseSend(); err != nil {
-		return err
-	}
-	var sum message
-	err = st.RecvMsg(&sum)
-	_, n := readOrder(&sum)
-	return sameCount(n, count, err)
+	return upload(st, p, count)
 }
 
 func (s grpcSession) tagged(ctx context.Context) context.Context {

@@ -46,10 +46,10 @@ var ttrpcService = ttrpc.ServiceDesc{
 			if err := s.RecvMsg(m); err != nil {
 				return nil, err
 			}
-			return nil, give(m, func(m *message) error { return s.SendMsg(m) })
+			return nil, give(m, s.SendMsg)
 		}},
 		"Send": {StreamingClient: true, Handler: func(_ context.Context, s ttrpc.StreamServer) (any, error) {
-			n, err := take(func(m *message) error { return s.RecvMsg(m) })
+			n, err := take(s.RecvMsg)
 			return order(0, n), err
 		}},
 	},
@@ -70,7 +70,7 @@ func (s ttrpcSession) receive(ctx context.Context, size, count int) error {
 	if err != nil {
 		return err
 	}
-	n, err := take(func(m *message) error { return st.RecvMsg(m) })
+	n, err := take(st.RecvMsg)
 	return sameCount(n, count, err)
 }
 
@@ -79,19 +79,7 @@ func (s ttrpcSession) send(ctx context.Context, p []byte, count int) error {
 	if err != nil {
 		return err
 	}
-	m := &message{Value: p}
-	for range count {
-		if err := st.SendMsg(m); err != nil {
-			return err
-		}
-	}
-	if err := st.CloseSend(); err != nil {
-		return err
-	}
-	var sum message
-	err = st.RecvMsg(&sum)
-	_, n := readOrder(&sum)
-	return sameCount(n, count, err)
+	return upload(st, p, count)
 }
 
 func (s ttrpcSession) tagged(ctx context.Context) context.Context {

@@ -96,7 +96,7 @@ func run(args []string) error {
 
 // show prints the results and keeps them.
 func show(res *results, o options) error {
-	res.markdown(os.Stdout)
+	res.markdown(os.Stdout, false)
 	if o.json == "" {
 		return nil
 	}

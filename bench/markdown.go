@@ -7,13 +7,16 @@ import (
 	"strings"
 )
 
-// markdown writes the tables of a run, with links to its charts.
-func (r *results) markdown(w io.Writer) {
+// markdown writes the tables of a run and, if there are charts, links to them.
+func (r *results) markdown(w io.Writer, charts bool) {
 	fmt.Fprintln(w, r.about())
 	for _, s := range r.Systems {
 		fmt.Fprintf(w, "\n## %s\n", s.title())
 		s.ratios(w)
 		for _, g := range chartGroups {
+			if !charts {
+				break
+			}
 			fmt.Fprintf(w, "\n![%s](%s-%s.svg)\n", g.title, s.System, g.file)
 		}
 		s.figures(w)

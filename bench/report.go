@@ -18,7 +18,7 @@ func report(o options) error {
 		return err
 	}
 	if o.docs == "" {
-		res.markdown(os.Stdout)
+		res.markdown(os.Stdout, false)
 		return nil
 	}
 	page := filepath.Join(o.docs, "performance.md")
@@ -40,7 +40,7 @@ func report(o options) error {
 	}
 	var whole bytes.Buffer
 	fmt.Fprint(&whole, "# Results\n\nMade by `make bench`; [performance.md](../performance.md) says what they mean.\n\n")
-	res.markdown(&whole)
+	res.markdown(&whole, true)
 	return os.WriteFile(filepath.Join(dir, "results.md"), whole.Bytes(), 0o644)
 }
 
