@@ -27,6 +27,7 @@ type summary struct {
 	Started     time.Time        `json:"started"`
 	Calls       int64            `json:"calls"`
 	PerSecond   float64          `json:"calls_per_second"`
+	Missed      int64            `json:"missed"` // due in the open loop and never begun
 	Errors      []errorJSON      `json:"errors"`
 	Min         float64          `json:"min_us"`
 	Mean        float64          `json:"mean_us"`
@@ -72,7 +73,7 @@ func (b *bench) summary(r *load.Result) *summary {
 	s := &summary{
 		Target: b.target, Method: b.method, Loop: "closed", Rate: b.flags.rate, Concurrency: b.flags.concurrency,
 		Connections: b.flags.connections, Warmup: b.flags.warmup.Seconds(), Duration: r.Elapsed.Seconds(),
-		Interrupted: r.Interrupted, Started: r.Started.UTC().Truncate(time.Millisecond), Calls: r.Calls, result: r,
+		Interrupted: r.Interrupted, Started: r.Started.UTC().Truncate(time.Millisecond), Calls: r.Calls, Missed: r.Missed, result: r,
 		Errors: []errorJSON{}, Histogram: []bucketJSON{}, Series: []pointJSON{}, Percentiles: []percentileJSON{},
 	}
 	if b.flags.rate > 0 {
@@ -137,6 +138,9 @@ func (a *app) printSummary(s *summary) error {
 		b.WriteString(p.yellow(", interrupted"))
 	}
 	fmt.Fprintf(&b, "\n\n  calls    %d (%.0f/s)\n", s.Calls, s.PerSecond)
+	if s.Missed > 0 {
+		fmt.Fprintf(&b, "  %s   %d calls were due and never begun: the rate of %v/s was not reached, for all %d calls were under way: raise --concurrency or --connections, or lower --rate\n", p.yellow("missed"), s.Missed, s.Rate, s.Concurrency)
+	}
 	for _, e := range s.Errors {
 		fmt.Fprintf(&b, "  %s   %d %s: %s\n", p.red("errors"), e.Count, e.Name, e.Message)
 	}

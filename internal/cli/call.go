@@ -53,7 +53,7 @@ A header whose name ends in -bin has a value in base64.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&flags.data, "data", "d", "", "the request or requests: JSON, @FILE or @- for standard input")
-	f.DurationVar(&flags.deadline, "deadline", 0, "the most time for the call (default none)")
+	durationVar(f, &flags.deadline, "deadline", "", 0, "the most time for the call (default none)")
 	f.BoolVar(&flags.full, "full", false, "print one JSON object with the responses and headers, trailers, status, peer and times")
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "print on standard error who the server is, headers, and the time of each stage")
 	f.BoolVar(&flags.defaults, "emit-defaults", false, "print fields that have their default value too")
@@ -113,6 +113,9 @@ func (a *app) call(ctx context.Context, conn *connFlags, from *schemaFlags, flag
 		r.printConnected()
 	}
 	err = r.run(ctx, in)
+	if ctx.Err() != nil {
+		err = internal(errors.New("interrupted"))
+	}
 	if flags.verbose {
 		r.printEnd()
 	}

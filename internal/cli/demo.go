@@ -28,7 +28,7 @@ server in mid-call and starts it again. All of it is checked: the exit status
 is 1, and the reason is printed, if anything differs from what it should be.`,
 		Args: args(),
 		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
-			return demo.Run(cmd.Context(), demo.Config{Command: demoServerCommand, Out: a.stdout, Color: a.wantsColor(a.stdout)})
+			return demo.Run(cmd.Context(), demo.Config{Command: demoServerCommand, Out: a.stdout, Color: a.wantsColor(a.stdout), JSON: a.json()})
 		}),
 	}
 	serve := &cobra.Command{

@@ -33,29 +33,24 @@ func (e endpoint) String() string {
 // parseEndpoint reads one of the sides. Anything that is nothing else is a
 // pipe's name.
 func parseEndpoint(text string) (endpoint, error) {
-	kind, rest, found := strings.Cut(text, ":")
-	switch {
-	case text == "-" || text == "stdio":
+	if text == "-" || text == "stdio" {
 		return endpoint{kind: "stdio"}, nil
-	case found && kind == "unix":
-		path := rest
-		if p, ok := strings.CutPrefix(rest, "//"); ok {
-			path = p
-		}
-		if path == "" {
-			return endpoint{}, usage("%q: the socket's path is missing: write unix:/run/me/my.sock", text)
-		}
-		return endpoint{"unix", path}, nil
-	case found && kind == "tcp":
-		return tcpEndpoint(text, strings.TrimPrefix(rest, "//"))
 	}
-	if _, _, err := net.SplitHostPort(text); err == nil && kind != "npipe" {
-		return tcpEndpoint(text, text)
+	if addr, ok := strings.CutPrefix(text, "tcp:"); ok {
+		return tcpEndpoint(text, strings.TrimPrefix(addr, "//"))
 	}
 	t, err := target.Parse(text)
 	switch {
 	case err != nil:
 		return endpoint{}, badTarget(err)
+	case t.Kind == target.HostPort:
+		return tcpEndpoint(text, text)
+	case t.Scheme == "unix":
+		path := strings.TrimPrefix(text[len("unix:"):], "//")
+		if path == "" {
+			return endpoint{}, usage("%q: the socket's path is missing: write unix:/run/me/my.sock", text)
+		}
+		return endpoint{"unix", path}, nil
 	case t.Kind != target.Pipes:
 		return endpoint{}, usage("%q: write a pipe's name, unix:PATH, tcp:127.0.0.1:PORT or -", text)
 	case len(t.Paths) == 1:

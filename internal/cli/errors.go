@@ -62,6 +62,11 @@ func usage(format string, args ...any) error {
 	return &failure{exit: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
+// usageThen is usage with what to do about it apart.
+func usageThen(hint, format string, args ...any) error {
+	return &failure{exit: exitUsage, err: fmt.Errorf(format, args...), hint: hint}
+}
+
 func internal(err error) error { return &failure{exit: exitInternal, err: err} }
 
 // asFailure returns what the command makes of an error, nil if that is not known.

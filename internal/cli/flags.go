@@ -37,7 +37,7 @@ type connFlags struct {
 
 func (f *connFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.DurationVar(&f.connectTimeout, "connect-timeout", 10*time.Second, "connection timeout: from opening the pipe to the server's HTTP/2 settings")
+	durationVar(flags, &f.connectTimeout, "connect-timeout", "", 10*time.Second, "connection timeout: from opening the pipe to the server's HTTP/2 settings")
 	flags.StringArrayVar(&f.server, "server", nil, "which server to trust besides this user's own and the system's: any, user=NAME, group=NAME; or the only one: pid=N, exe=PATH (repeatable)")
 	flags.StringVar(&f.authority, "authority", "", "the :authority to send (default the host; for a pipe localhost, which .NET sends)")
 	flags.StringVar(&f.maxMessage, "max-message", "16MiB", "the largest message to accept")

@@ -35,7 +35,7 @@ func (a *app) helpCommand() *cobra.Command {
 		RunE: a.run(func(cmd *cobra.Command, names []string) error {
 			found, rest, err := cmd.Root().Find(names)
 			if err != nil || found == nil || len(rest) > 0 {
-				return unknownCommand(cmd.Root(), names[0])
+				return unknownCommand(cmd.Root(), names)
 			}
 			found.InitDefaultHelpFlag()
 			return found.Help()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +61,7 @@ adds the owner, who may connect, and the server's process.`,
 			if len(rows) == 0 {
 				fmt.Fprintf(a.stderr, "grpcpipe: no pipe matches %s\n", oneLine(glob))
 			}
-			return printRows(a.stdout, rows, details)
+			return a.printList(rows, details)
 		}),
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on and show what comes and goes, until Ctrl-C")
@@ -80,6 +81,66 @@ func list(ctx context.Context, glob string, details bool) ([]inspect.Pipe, error
 	return rows, nil
 }
 
+// printList prints the pipes: with their details a few lines for each, since
+// they would be too wide for a table on most terminals.
+func (a *app) printList(rows []inspect.Pipe, details bool) error {
+	if !details || !isTerminal(a.stdout) {
+		return printRows(a.stdout, rows, details)
+	}
+	var text bytes.Buffer
+	if err := printRows(&text, rows, details); err != nil {
+		return err
+	}
+	columns, fits := width(a.stdout), true
+	for line := range strings.Lines(text.String()) {
+		fits = fits && utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) <= columns
+	}
+	if fits {
+		_, err := a.stdout.Write(text.Bytes())
+		return err
+	}
+	return a.printBlocks(rows, columns)
+}
+
+// printBlocks prints each pipe over several lines.
+func (a *app) printBlocks(rows []inspect.Pipe, columns int) error {
+	p := painter(a.wantsColor(a.stdout))
+	var b strings.Builder
+	for _, r := range rows {
+		fmt.Fprintf(&b, "%s  %s\n", p.bold(oneLine(r.Name)), r.State)
+		if inspect.HasInstances {
+			fmt.Fprintf(&b, "  instances  %d of %s\n", r.Instances, most(r))
+		}
+		if d := r.Details; d != nil {
+			for _, pair := range [][2]string{{"owner", d.Owner}, {"process", process(d)}, {"access", d.Access}} {
+				text := strings.Join(wrap(orDash(pair[1]), max(columns-13, 20)), "\n"+strings.Repeat(" ", 13))
+				fmt.Fprintf(&b, "  %-9s  %s\n", pair[0], text)
+			}
+		}
+	}
+	_, err := io.WriteString(a.stdout, b.String())
+	return err
+}
+
+// most is the greatest number of instances in words.
+func most(r inspect.Pipe) string {
+	if r.MaxInstances < 0 {
+		return "unlimited"
+	}
+	return fmt.Sprint(r.MaxInstances)
+}
+
+// process is the server's process, or why it isn't known.
+func process(d *inspect.Details) string {
+	switch {
+	case d.Error != "":
+		return oneLine(d.Error)
+	case d.PID != 0:
+		return strings.TrimSpace(fmt.Sprintf("%d %s", d.PID, d.Executable))
+	}
+	return "-"
+}
+
 func printRows(out io.Writer, rows []inspect.Pipe, details bool) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	head := "NAME\tSTATE"
@@ -93,21 +154,10 @@ func printRows(out io.Writer, rows []inspect.Pipe, details bool) error {
 	for _, r := range rows {
 		fmt.Fprintf(w, "%s\t%s", oneLine(r.Name), r.State)
 		if inspect.HasInstances {
-			most := fmt.Sprint(r.MaxInstances)
-			if r.MaxInstances < 0 {
-				most = "unlimited"
-			}
-			fmt.Fprintf(w, "\t%d\t%s", r.Instances, most)
+			fmt.Fprintf(w, "\t%d\t%s", r.Instances, most(r))
 		}
 		if d := r.Details; d != nil {
-			process := "-"
-			if d.PID != 0 {
-				process = strings.TrimSpace(fmt.Sprintf("%d %s", d.PID, d.Executable))
-			}
-			if d.Error != "" {
-				process = oneLine(d.Error)
-			}
-			fmt.Fprintf(w, "\t%s\t%s\t%s", orDash(d.Owner), process, orDash(d.Access))
+			fmt.Fprintf(w, "\t%s\t%s\t%s", orDash(d.Owner), process(d), orDash(d.Access))
 		}
 		fmt.Fprintln(w)
 	}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/grpc/status"
@@ -131,6 +133,28 @@ func grpcPeer(kind string, args []string) *grpc.Server {
 			}
 			return ctx, nil
 		}))...)
+	case "private": // demands a token of every call, reflection's too
+		return interoptest.NewServer(append(grpcpipe.ServerOptions(), guard(func(_ string, md metadata.MD) error {
+			if strings.Join(md["authorization"], "") != "Bearer good" {
+				return status.Error(codes.Unauthenticated, "who are you?")
+			}
+			return nil
+		})...)...)
+	case "nosy": // fails reflection that is told a secret, or not told the tenant
+		return interoptest.NewServer(append(grpcpipe.ServerOptions(), guard(func(method string, md metadata.MD) error {
+			switch {
+			case !strings.Contains(method, "ServerReflection"):
+				return nil
+			case md["authorization"] != nil:
+				return status.Error(codes.FailedPrecondition, "reflection was told a secret")
+			case md["tenant"] == nil:
+				return status.Error(codes.FailedPrecondition, "reflection without a tenant")
+			}
+			return nil
+		})...)...)
+	case "small": // takes small messages only
+		most, _ := strconv.Atoi(args[0])
+		return interoptest.NewServer(append(grpcpipe.ServerOptions(), grpc.MaxRecvMsgSize(most))...)
 	case "notserving":
 		s := grpc.NewServer(grpcpipe.ServerOptions()...)
 		h := health.NewServer()
@@ -154,8 +178,34 @@ func grpcPeer(kind string, args []string) *grpc.Server {
 	return nil
 }
 
+// guard checks each call before its handler runs.
+func guard(check func(method string, md metadata.MD) error) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			md, _ := metadata.FromIncomingContext(ctx)
+			if err := check(info.FullMethod, md); err != nil {
+				return nil, err
+			}
+			return next(ctx, req)
+		}),
+		grpc.ChainStreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			md, _ := metadata.FromIncomingContext(stream.Context())
+			if err := check(info.FullMethod, md); err != nil {
+				return err
+			}
+			return next(srv, stream)
+		}),
+	}
+}
+
 // rawPeers are servers that don't speak gRPC.
 var rawPeers = map[string]func(net.Conn){
+	"settings": func(c net.Conn) { // and nothing else
+		f := http2.NewFramer(c, c)
+		f.WriteSettings()
+		f.WriteSettingsAck()
+		io.Copy(io.Discard, c)
+	},
 	"silent": func(c net.Conn) { io.Copy(io.Discard, c) },
 	"http1": func(c net.Conn) {
 		c.Read(make([]byte, 64))

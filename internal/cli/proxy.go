@@ -53,9 +53,9 @@ connect to a TCP port, also from a browser.`,
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&flags.access, "access", nil, "who may connect to a pipe FROM besides this user (see above; repeatable)")
-	f.DurationVar(&flags.conn.connectTimeout, "connect-timeout", 10*time.Second, "the most time to connect to TO")
+	durationVar(f, &flags.conn.connectTimeout, "connect-timeout", "", 10*time.Second, "the most time to connect to TO")
 	f.StringArrayVar(&flags.conn.server, "server", nil, "which server of a pipe TO to trust: any, user=NAME, group=NAME, pid=N, exe=PATH (repeatable)")
-	f.DurationVar(&flags.drain, "drain", 5*time.Second, "what connections get to end after Ctrl-C")
+	durationVar(f, &flags.drain, "drain", "", 5*time.Second, "what connections get to end after Ctrl-C")
 	f.BoolVar(&flags.dump, "dump", false, "show the HTTP/2 frames on standard error, without messages and secrets")
 	f.BoolVarP(&flags.quiet, "quiet", "q", false, "say nothing but errors")
 	return cmd
@@ -100,15 +100,17 @@ func (a *app) proxy(ctx context.Context, flags proxyFlags, fromText, toText stri
 	}
 	say := &sayer{app: a, quiet: flags.quiet}
 	if from.kind != "stdio" {
-		say.line("listening on %s:%s, relaying to %s", from.kind, lis.Addr(), to)
+		say.listening(from, lis.Addr().String(), to)
 	}
 	if from.kind == "tcp" {
-		say.line("warning: any user of this machine may connect to %s, and the other end takes them for you", lis.Addr())
+		say.line("warning", nil, "warning: any user of this machine may connect to %s, and the other end takes them for you", lis.Addr())
 	}
 	r := &relay.Relay{
 		Listener: lis, Dial: a.dialTo(to, trust, flags.conn.connectTimeout), Drain: flags.drain,
 		Once: from.kind == "stdio" || to.kind == "stdio",
-		Log:  func(n int, text string) { say.always("connection %d: %s", n, oneLine(text)) },
+		Log: func(n int, text string) {
+			say.always("connection", map[string]any{"connection": n}, "connection %d: %s", n, oneLine(text))
+		},
 	}
 	if r.Once && from.kind == "stdio" {
 		r.Log = func(int, string) {} // it is the command's error
@@ -120,10 +122,10 @@ func (a *app) proxy(ctx context.Context, flags proxyFlags, fromText, toText stri
 	}
 	totals, err := r.Run(ctx)
 	if totals.CutAtShutdown > 0 {
-		say.always("%d connections were cut after %v", totals.CutAtShutdown, flags.drain)
+		say.always("cut", map[string]any{"connections": totals.CutAtShutdown}, "%d connections were cut after %v", totals.CutAtShutdown, flags.drain)
 	}
 	if from.kind != "stdio" {
-		say.line("%d connections, %d bytes there, %d bytes back", totals.Connections, totals.There, totals.Back)
+		say.line("ended", map[string]any{"connections": totals.Connections, "bytes_there": totals.There, "bytes_back": totals.Back}, "%d connections, %d bytes there, %d bytes back", totals.Connections, totals.There, totals.Back)
 	}
 	if err != nil && r.Once {
 		return inspect.Unreached(err, flagWords)
@@ -138,16 +140,34 @@ type sayer struct {
 	mu    sync.Mutex
 }
 
-func (s *sayer) line(format string, args ...any) {
+// listening says where proxy listens: with -o json on standard output, for it is
+// what a script that gave port 0 wants to know.
+func (s *sayer) listening(from endpoint, addr string, to endpoint) {
+	if s.app.json() && to.kind != "stdio" {
+		s.app.printJSON(map[string]any{"event": "listening", "kind": from.kind, "address": addr, "to": to.String()}) // the relay goes on without a reader
+		return
+	}
+	s.line("listening", map[string]any{"kind": from.kind, "address": addr, "to": to.String()}, "listening on %s:%s, relaying to %s", from.kind, addr, to)
+}
+
+func (s *sayer) line(event string, fields map[string]any, format string, args ...any) {
 	if !s.quiet {
-		s.always(format, args...)
+		s.always(event, fields, format, args...)
 	}
 }
 
-func (s *sayer) always(format string, args ...any) {
+func (s *sayer) always(event string, fields map[string]any, format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprintf(s.app.stderr, "grpcpipe: "+format+"\n", args...)
+	if !s.app.json() {
+		fmt.Fprintf(s.app.stderr, "grpcpipe: "+format+"\n", args...)
+		return
+	}
+	if fields == nil {
+		fields = map[string]any{}
+	}
+	fields["message"] = fmt.Sprintf(format, args...)
+	s.app.printEvent(event, fields)
 }
 
 func (s *sayer) frame(f relay.Frame) {

@@ -46,7 +46,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 		}
 	}()
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(doubleDashes(root, args))
 	if err := root.ExecuteContext(ctx); err != nil {
 		return report(stderr, asJSON, err)
 	}
@@ -84,17 +84,18 @@ configuration is read but the command line, NO_COLOR and, off Windows, TMPDIR.`,
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			return unknownCommand(cmd, args[0])
+			return unknownCommand(cmd, args)
 		},
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	// A flag's error is cobra's one line; it is told what to do about it.
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%w: see `%s --help`", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.SetGlobalNormalizationFunc(ourName)
+	root.Version = buildInfo().String()
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().BoolP("version", "v", false, "print the version")
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.output, "output", "o", "text", "the form of results and errors: text or json")
 	flags.StringVar(&a.color, "color", "auto", "when to use colors: auto, always or never")
@@ -151,32 +152,44 @@ func args(names ...string) cobra.PositionalArgs {
 		}
 	}
 	return func(cmd *cobra.Command, args []string) error {
+		write := "write " + cmd.UseLine()
 		switch {
 		case len(args) < least:
-			return usage("%s: %s is missing: write %s", cmd.CommandPath(), names[len(args)], cmd.UseLine())
+			return usageThen(write, "%s is missing", names[len(args)])
 		case len(args) > len(names):
-			return usage("%s: %q is one argument too many: write %s", cmd.CommandPath(), args[len(names)], cmd.UseLine())
+			return usageThen(write, "%q is one argument too many", args[len(names)])
 		}
 		for i, arg := range args {
 			if arg == "" {
-				return usage("%s: %s is empty: write %s", cmd.CommandPath(), strings.Trim(names[i], "[]"), cmd.UseLine())
+				return usageThen(write, "%s is empty", strings.Trim(names[i], "[]"))
 			}
 		}
 		return nil
 	}
 }
 
-func unknownCommand(root *cobra.Command, name string) error {
+// unknownCommand is the error for what is no command. Words in grpcurl's order are
+// put right.
+func unknownCommand(root *cobra.Command, words []string) error {
+	if len(words) > 1 {
+		switch verb := words[1]; {
+		case verb == "list" || verb == "describe":
+			name := map[string]string{"list": "services", "describe": "describe"}[verb]
+			return usageThen(fmt.Sprintf("write `grpcpipe %s %s`", name, strings.Join(append([]string{words[0]}, words[2:]...), " ")), "the command comes before the target")
+		case strings.Contains(verb, "/"):
+			return usageThen(fmt.Sprintf("write `grpcpipe call %s %s`", words[0], verb), "the command comes before the target")
+		}
+	}
 	var names []string
 	for _, c := range root.Commands() {
 		if c.IsAvailableCommand() {
 			names = append(names, c.Name())
 		}
 	}
-	if near := inspect.Nearest(name, names, 1); len(near) > 0 {
-		return usage("there is no command %q: did you mean `grpcpipe %s`?", name, near[0])
+	if near := inspect.Nearest(words[0], names, 1); len(near) > 0 {
+		return usageThen(fmt.Sprintf("did you mean `grpcpipe %s`?", near[0]), "there is no command %q", words[0])
 	}
-	return usage("there is no command %q: see `grpcpipe --help`", name)
+	return usageThen("see `grpcpipe --help`", "there is no command %q", words[0])
 }
 
 // wantsJSON looks for -o json in a command line that may be unfit to be parsed.

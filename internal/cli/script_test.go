@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"google.golang.org/protobuf/proto"
@@ -105,6 +107,18 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 		}})
 		ts.Check(err)
 		ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
+	},
+	// utf16 FROM TO writes a file in UTF-16 with a byte order mark, as PowerShell's
+	// > does, and bom one in UTF-8 with the mark.
+	"utf16": func(ts *testscript.TestScript, neg bool, args []string) {
+		b := []byte{0xff, 0xfe}
+		for _, u := range utf16.Encode([]rune(ts.ReadFile(args[0]))) {
+			b = binary.LittleEndian.AppendUint16(b, u)
+		}
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o600))
+	},
+	"bom": func(ts *testscript.TestScript, neg bool, args []string) {
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte("\ufeff"+ts.ReadFile(args[0])), 0o600))
 	},
 	// oneline NAME checks that the last command's standard error is one line.
 	"oneline": func(ts *testscript.TestScript, neg bool, args []string) {

@@ -28,8 +28,9 @@ func (a *app) servicesCommand() *cobra.Command {
 	var from schemaFlags
 	var methods bool
 	cmd := &cobra.Command{
-		Use:   "services TARGET",
-		Short: "List the services of a server",
+		Use:     "services TARGET",
+		Aliases: []string{"list"}, // grpcurl's
+		Short:   "List the services of a server",
 		Long: `List the services of a server, and with --methods their methods.
 
 The server is asked by gRPC reflection, version v1 and if need be v1alpha. With

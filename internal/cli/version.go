@@ -43,6 +43,11 @@ func buildInfo() build {
 	return b
 }
 
+// String is the version for people.
+func (b build) String() string {
+	return fmt.Sprintf("grpcpipe %s (%s, %s/%s)", b.Version, b.Go, b.OS, b.Arch)
+}
+
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -54,7 +59,7 @@ func (a *app) versionCommand() *cobra.Command {
 			if a.json() {
 				return a.printJSON(b)
 			}
-			_, err := fmt.Fprintf(a.stdout, "grpcpipe %s (%s, %s/%s)\n", b.Version, b.Go, b.OS, b.Arch)
+			_, err := fmt.Fprintln(a.stdout, b)
 			return err
 		}),
 	}

@@ -28,8 +28,8 @@ type Config struct {
 	Command func(ctx context.Context, pipe string) (*exec.Cmd, error)
 	// Out takes the report.
 	Out io.Writer
-	// Color allows escape sequences in it.
-	Color bool
+	// Color allows escape sequences in it, and JSON makes each line an object.
+	Color, JSON bool
 }
 
 const (
@@ -54,7 +54,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	d := &demo{cfg: cfg, name: name, path: addr.String(), out: printer{w: cfg.Out, color: cfg.Color}}
+	d := &demo{cfg: cfg, name: name, path: addr.String(), out: printer{w: cfg.Out, color: cfg.Color, json: cfg.JSON}}
 	if err := d.start(ctx); err != nil {
 		return err
 	}

@@ -1,16 +1,35 @@
 package demo
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
 )
 
-// printer writes the report in columns. Its first error is kept and ends it.
+// printer writes the report in columns, or as one JSON object a line. Its first
+// error is kept and ends it.
 type printer struct {
-	w     io.Writer
-	color bool
-	err   error
+	w       io.Writer
+	color   bool
+	json    bool
+	section string
+	err     error
+}
+
+// object writes a line of the report as JSON.
+func (p *printer) object(name string, fields ...any) {
+	if p.err != nil {
+		return
+	}
+	o := map[string]any{"name": name}
+	if p.section != "" {
+		o["section"] = p.section
+	}
+	for i := 0; i < len(fields); i += 2 {
+		o[fields[i].(string)] = fields[i+1]
+	}
+	p.err = json.NewEncoder(p.w).Encode(o)
 }
 
 func (p *printer) printf(format string, args ...any) {
@@ -33,20 +52,45 @@ const (
 	green = "32"
 )
 
-func (p *printer) title(text string) { p.printf("%s\n\n", p.style(bold, text)) }
+func (p *printer) title(text string) {
+	if p.json {
+		p.object("title", "text", text)
+		return
+	}
+	p.printf("%s\n\n", p.style(bold, text))
+}
 
-func (p *printer) pair(name, value string) { p.printf("  %-18s%s\n", name, value) }
+func (p *printer) pair(name, value string) {
+	if p.json {
+		p.object(name, "value", value)
+		return
+	}
+	p.printf("  %-18s%s\n", name, value)
+}
 
 // head begins a table.
-func (p *printer) head(name string) { p.printf("\n%s\n", p.style(bold, name)) }
+func (p *printer) head(name string) {
+	p.section = name
+	if !p.json {
+		p.printf("\n%s\n", p.style(bold, name))
+	}
+}
 
 // row adds a line of two columns.
 func (p *printer) row(name, left, right string) {
+	if p.json {
+		p.object(name, "left", left, "right", right)
+		return
+	}
 	p.printf("%s%-14s%s\n", p.name(name), left, right)
 }
 
 // sides adds what the client and the server saw.
 func (p *printer) sides(name string, s shown) {
+	if p.json {
+		p.object(name, "client", s.client, "server", s.server)
+		return
+	}
 	p.printf("%s%s%s\n", p.name(name), p.style(faint, "client  "), s.client)
 	p.printf("%s%s%s\n", p.name(""), p.style(faint, "server  "), s.server)
 }
@@ -54,6 +98,11 @@ func (p *printer) sides(name string, s shown) {
 func (p *printer) name(name string) string { return fmt.Sprintf("  %-18s", name) }
 
 func (p *printer) end(took time.Duration) {
+	if p.json {
+		p.section = ""
+		p.object("end", "ok", true, "seconds", took.Seconds())
+		return
+	}
 	p.printf("\n%s\n", p.style(green, fmt.Sprintf("Everything was as expected, in %.1f s.", took.Seconds())))
 }
 

@@ -8,6 +8,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +42,7 @@ type Config struct {
 	// DefaultMaxMessage. Reflection is always allowed DefaultMaxMessage.
 	MaxMessage int
 	// Timeout bounds connecting, from opening the pipe to the server's HTTP/2
-	// settings; 0 is DefaultTimeout.
+	// settings, and each answer of reflection; 0 is DefaultTimeout.
 	Timeout time.Duration
 	// Wait waits for a server that isn't there yet, for as long as Timeout.
 	Wait bool
@@ -158,6 +160,12 @@ func Unreached(err error, w Words) error {
 	case errors.As(err, &adviser):
 		what, remedy := adviser.Advice()
 		e.Err, e.Next = &reworded{err, prefix(err) + what}, remedy
+	}
+	var op *net.OpError
+	if errors.Is(err, fs.ErrNotExist) && errors.As(err, &op) && op.Addr != nil {
+		if near, _ := NearPipes(op.Addr.String()); len(near) > 0 { // without a list there is nothing to suggest
+			e.Next = join(didYouMean(near), e.Next)
+		}
 	}
 	return e
 }

@@ -19,12 +19,12 @@ import (
 // reflected is the schema that a server tells. Nothing is asked yet.
 func (s *Session) reflected(ctx context.Context) *Schema {
 	ctx, cancel := context.WithCancel(ctx)
-	cc := &reflectConn{session: s, timeout: max(s.cfg.timeout(), DefaultTimeout)}
+	cc := &reflectConn{session: s, timeout: s.cfg.timeout()}
 	client := grpcreflect.NewClientAuto(withHeaders(ctx, s.cfg.Headers, s.cfg.ReflectHeaders), cc, grpcreflect.WithAllowMissingFileDescriptors(),
 		grpcreflect.WithFallbackResolvers(protoregistry.GlobalFiles, protoregistry.GlobalTypes))
 	r := client.AsResolver()
 	return &Schema{
-		FromServer: true, words: &s.cfg.Words, files: r, types: r.AsTypeResolver(),
+		FromServer: true, failed: s.reflectionError, words: &s.cfg.Words, files: r, types: r.AsTypeResolver(),
 		list: func() ([]protoreflect.FullName, error) {
 			names, err := client.ListServices()
 			if err != nil {
@@ -51,7 +51,7 @@ func (s *Session) reflectionError(err error) error {
 		e.Next = s.cfg.Words.Schema
 	case codes.DeadlineExceeded:
 		e.Err = fmt.Errorf("the server's reflection service: %s", st.Message())
-		e.Next = join("see whether it is a gRPC server and what it is doing", s.cfg.Words.Schema)
+		e.Next = join("see whether it is a gRPC server and what it is doing", s.cfg.Words.MoreTime)
 	default:
 		return s.StatusError("reflection", false, err)
 	}

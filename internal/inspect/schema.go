@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jhump/protoreflect/v2/protoresolve"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -22,7 +24,9 @@ type Schema struct {
 	files protoresolve.Resolver
 	types protoresolve.SerializationResolver
 	close func()
-	words *Words
+	// failed explains an error of the server's, nil for files.
+	failed func(error) error
+	words  *Words
 }
 
 // Schema returns the schema that src names, which if it names no files is the
@@ -36,7 +40,7 @@ func (s *Session) Schema(ctx context.Context, src Source) (*Schema, error) {
 		return own, err
 	}
 	theirs := s.reflected(ctx)
-	both := &Schema{FromServer: true, words: &s.cfg.Words, close: theirs.Close, files: protoresolve.Combine(own.files, theirs.files)}
+	both := &Schema{FromServer: true, words: &s.cfg.Words, close: theirs.Close, failed: theirs.failed, files: protoresolve.Combine(own.files, theirs.files)}
 	both.types = both.files.AsTypeResolver()
 	both.list = func() ([]protoreflect.FullName, error) {
 		names, err := theirs.list()
@@ -94,6 +98,9 @@ func (s *Schema) Find(symbol string) (protoreflect.Descriptor, error) {
 	d, err := s.files.FindDescriptorByName(name)
 	if err == nil {
 		return d, nil
+	}
+	if st, ok := status.FromError(err); ok && st.Code() != codes.NotFound && st.Code() != codes.Unimplemented && s.failed != nil {
+		return nil, s.failed(err) // the server has not said that there is no such thing
 	}
 	services, lerr := s.list()
 	if lerr != nil {

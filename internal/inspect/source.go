@@ -44,6 +44,9 @@ func (s Source) Load(ctx context.Context, w Words) (*Schema, error) {
 			return nil, err
 		}
 	}
+	if set.differ != "" {
+		return nil, usage("%s is in two of the sources and is not the same in both: leave one out", set.differ)
+	}
 	from := "the descriptor set"
 	if len(s.Protos) > 0 {
 		from = "the .proto files"
@@ -155,31 +158,60 @@ type FileSet struct {
 	descriptorpb.FileDescriptorSet
 	Missing []string // imports that nobody could tell
 
-	seen map[string]bool
+	seen   map[string]*descriptorpb.FileDescriptorProto // nil for a missing one
+	added  map[protoreflect.FileDescriptor]bool
+	differ string // a file that came twice, and not the same
 }
 
 // Add adds a file and its imports.
 func (s *FileSet) Add(fd protoreflect.FileDescriptor) {
-	if !s.fresh(fd.Path()) {
+	if s.added[fd] {
 		return
 	}
+	if s.added == nil {
+		s.added = map[protoreflect.FileDescriptor]bool{}
+	}
+	s.added[fd] = true
 	if fd.IsPlaceholder() {
-		s.Missing = append(s.Missing, fd.Path())
+		if _, seen := s.seen[fd.Path()]; !seen {
+			s.note(fd.Path(), nil)
+			s.Missing = append(s.Missing, fd.Path())
+		}
 		return
 	}
 	for i := range fd.Imports().Len() {
 		s.Add(fd.Imports().Get(i).FileDescriptor)
 	}
-	s.File = append(s.File, protodesc.ToFileDescriptorProto(fd))
+	s.put(protodesc.ToFileDescriptorProto(fd))
 }
 
-func (s *FileSet) fresh(path string) bool {
-	if s.seen == nil {
-		s.seen = map[string]bool{}
+// put adds a file that is not there yet.
+func (s *FileSet) put(fd *descriptorpb.FileDescriptorProto) {
+	if old := s.seen[fd.GetName()]; old != nil {
+		if !sameFile(old, fd) {
+			s.differ = fd.GetName()
+		}
+		return
 	}
-	was := s.seen[path]
-	s.seen[path] = true
-	return !was
+	s.note(fd.GetName(), fd)
+	s.File = append(s.File, fd)
+}
+
+func (s *FileSet) note(path string, fd *descriptorpb.FileDescriptorProto) {
+	if s.seen == nil {
+		s.seen = map[string]*descriptorpb.FileDescriptorProto{}
+	}
+	s.seen[path] = fd
+}
+
+// sameFile reports whether two files are the same but for comments.
+func sameFile(a, b *descriptorpb.FileDescriptorProto) bool {
+	if a == b {
+		return true
+	}
+	a, b = proto.Clone(a).(*descriptorpb.FileDescriptorProto), proto.Clone(b).(*descriptorpb.FileDescriptorProto)
+	a.SourceCodeInfo, b.SourceCodeInfo = nil, nil
+	return proto.Equal(a, b)
 }
 
 // read adds the files of serialized descriptor sets.
@@ -195,9 +227,7 @@ func (s *FileSet) read(paths []string) error {
 				Next: fmt.Sprintf("make one with `protoc --include_imports --descriptor_set_out=%s FILE.proto`", path)}
 		}
 		for _, fd := range one.File {
-			if s.fresh(fd.GetName()) {
-				s.File = append(s.File, fd)
-			}
+			s.put(fd)
 		}
 	}
 	return nil

@@ -18,6 +18,8 @@ const (
 	lowest, highest, digits = 1, int64(100 * time.Second), 3
 	// errorPause keeps a closed loop from spinning when no call gets through.
 	errorPause = 10 * time.Millisecond
+	// grace is how late after the end a call may begin that was due before it.
+	grace = 50 * time.Millisecond
 	// interval is the width of the points of the series.
 	interval = time.Second
 )
@@ -70,6 +72,9 @@ type Result struct {
 	Latency     *hdrhistogram.Histogram // in nanoseconds, of the calls that ended well
 	Series      []Point
 	Interrupted bool
+	// Missed is how many calls the open loop should have begun and had not when
+	// the time was over, since all workers were busy.
+	Missed int64
 }
 
 // A worker holds the latencies of one loop until there are enough of them for a
@@ -86,6 +91,7 @@ type run struct {
 	cfg     Config
 	workers []*worker
 	next    atomic.Int64 // the number of the next call
+	missed  atomic.Int64
 	counted atomic.Int64 // calls begun after the warm-up, if Count limits them
 	began   time.Time
 	counts  time.Time // when counting begins
@@ -140,6 +146,10 @@ func (r *run) loop(ctx context.Context, i int, w *worker) {
 				return
 			}
 			start = due
+			if time.Since(r.end) > grace {
+				r.missed.Add(1)
+				continue
+			}
 		}
 		if !start.Before(r.end) {
 			return
@@ -236,6 +246,7 @@ func (r *run) collect(ctx context.Context, done <-chan struct{}) *Result {
 	r.res.Elapsed = max(time.Since(r.counts), 0) // Ctrl-C may come in the warm-up
 	r.res.Calls = r.res.Latency.TotalCount()
 	r.res.Interrupted = ctx.Err() != nil
+	r.res.Missed = r.missed.Load()
 	return r.res
 }
 

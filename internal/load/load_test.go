@@ -114,3 +114,20 @@ func TestWarmupAndInterrupt(t *testing.T) {
 		t.Errorf("%d of %d calls in %v, interrupted: %v", r.Calls, made.Load(), r.Elapsed, r.Interrupted)
 	}
 }
+
+// An open loop whose workers are all busy ends on time and says how many calls it
+// has missed.
+func TestMissed(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	r := Run(t.Context(), Config{
+		Call:    func(int) error { <-time.After(20 * time.Millisecond); return nil },
+		Workers: 1, Rate: 1000, Duration: 200 * time.Millisecond,
+	})
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if due := r.Calls + r.Missed; due < 195 || due > 201 || r.Missed < 150 {
+		t.Errorf("%d calls, %d missed", r.Calls, r.Missed)
+	}
+}
