@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/target"
 	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
@@ -107,7 +108,7 @@ communication with gRPC and named pipes"):
 
 From another terminal:
 
-  grpcpipe call %[3]s greet.Greeter/SayHello -d '{"name":"World"}'
+  grpcpipe call %[4]s greet.Greeter/SayHello -d '{"name":"World"}'
 
 Ctrl-C ends it.
 `
@@ -117,6 +118,6 @@ func (a *app) announce(name string, lis *namedpipe.Listener, words []string, acc
 		said, _ := access.Describe() // it was checked
 		return a.printJSON(map[string]any{"pipe": name, "path": lis.Addr().String(), "access": said})
 	}
-	_, err := fmt.Fprintf(a.stdout, "Serving on %s\nIt lets in: %s\n"+dotnetSnippet, lis.Addr(), describeAccess(words, access), name)
+	_, err := fmt.Fprintf(a.stdout, "Serving on %s\nIt lets in: %s\n"+dotnetSnippet, lis.Addr(), describeAccess(words, access), name, target.ForName(name))
 	return err
 }

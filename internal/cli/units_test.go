@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe/internal/inspect"
+	"github.com/grpcpipe/grpcpipe/internal/target"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
 func TestWrap(t *testing.T) {
@@ -103,6 +107,33 @@ func TestSizes(t *testing.T) {
 	for _, text := range []string{"", "0", "x", "-1", "4GiB", "1TiB", "99999999999999999999"} {
 		if got, err := size("--x", text); err == nil {
 			t.Errorf("%q: %d", text, got)
+		}
+	}
+}
+
+// The command line that serve-demo prints reaches its pipe, whatever the name.
+func TestAnnouncedTarget(t *testing.T) {
+	t.Parallel()
+	name := testproc.PipeName()
+	names := []string{name, name + ",b", name + ":5000", `\\.\pipe\` + name + "c,d"}
+	if runtime.GOOS != "windows" {
+		names = append(names, t.TempDir()+"/a,b.sock")
+	}
+	for _, name := range names {
+		lis, err := namedpipe.Listen(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lis.Close()
+		var stdout bytes.Buffer
+		a := &app{stdout: &stdout}
+		if err := a.announce(name, lis, nil, namedpipe.Access{}); err != nil {
+			t.Fatal(err)
+		}
+		_, line, _ := strings.Cut(stdout.String(), "grpcpipe call ")
+		text, _, _ := strings.Cut(line, " greet.Greeter")
+		if to, err := target.Parse(text); err != nil || !slices.Equal(to.Paths, []string{lis.Addr().String()}) {
+			t.Errorf("%s: call %s reaches %q, %v", name, text, to.Paths, err)
 		}
 	}
 }
