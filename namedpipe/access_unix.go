@@ -139,7 +139,3 @@ func list(b *strings.Builder, what string, ids []int) {
 		fmt.Fprintf(b, ", %s %d", what, id)
 	}
 }
-
-func unsupported(what string) error {
-	return &problem{text: what, causes: []error{errors.ErrUnsupported}}
-}

@@ -151,24 +151,3 @@ func ownerOf(file fs.FileInfo) int {
 	}
 	return -1
 }
-
-// explainBind says what an error of bind means.
-func explainBind(path string, err error) error {
-	err = bare(err)
-	if _, explained := err.(*problem); explained {
-		return err
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return explain(err, "the folder "+parent(path)+" doesn't exist", "make it, or set TMPDIR at both ends")
-	case errors.Is(err, syscall.ENOTDIR):
-		return explain(err, parent(path)+" is not a folder", "choose another path")
-	case errors.Is(err, fs.ErrPermission):
-		return explain(err, "no right to make a socket in "+parent(path), "choose a folder of your own")
-	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, fs.ErrExist):
-		return explainAs(syscall.EADDRINUSE, err, "another process has just taken this name", "stop it, or choose another name")
-	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EINVAL):
-		return explainAs(fs.ErrInvalid, err, "the path is too long for a socket", "choose a shorter name or folder")
-	}
-	return explain(err, "can't make the socket", "")
-}
