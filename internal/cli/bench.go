@@ -23,7 +23,7 @@ import (
 )
 
 type benchFlags struct {
-	data        string
+	dataFlags
 	concurrency int
 	connections int
 	rate        float64
@@ -71,14 +71,14 @@ measured. The exit status is 64 plus the commonest code if calls failed.`,
 		}),
 	}
 	f := cmd.Flags()
-	f.StringVarP(&flags.data, "data", "d", "", "the request, or for a stream the requests: JSON, @FILE or @-")
+	flags.dataFlags.add(cmd)
 	f.IntVarP(&flags.concurrency, "concurrency", "c", 0, "calls under way at the same time (default 1; with --rate at most 256)")
 	f.IntVar(&flags.connections, "connections", 1, "connections to spread the calls over")
 	f.Float64VarP(&flags.rate, "rate", "r", 0, "begin so many calls a second: the open loop")
 	durationVar(f, &flags.duration, "duration", "", 10*time.Second, "how long to measure")
 	durationVar(f, &flags.warmup, "warmup", "", time.Second, "how long to call before that without measuring")
 	f.Int64VarP(&flags.count, "count", "n", 0, "end after so many calls (default none)")
-	durationVar(f, &flags.deadline, "deadline", "", 0, "the most time for each call (default none)")
+	durationVar(f, &flags.deadline, "deadline", "", 0, "timeout of each call (default none)")
 	f.StringVar(&flags.html, "html", "", "write a report with charts to this file; it needs nothing from the network")
 	cmd.MarkFlagFilename("html", "html")
 	conn.add(cmd)
@@ -175,7 +175,7 @@ func (a *app) bench(ctx context.Context, conn *connFlags, from *schemaFlags, fla
 // prepare finds the method, checks that the server is there, and encodes the
 // requests.
 func (b *bench) prepare(ctx context.Context, a *app, cfg inspect.Config, from *schemaFlags, method string) error {
-	in, err := a.openRequests(ctx, b.flags.data)
+	in, err := a.openRequests(ctx, b.flags.dataFlags)
 	if err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (b *bench) connect(ctx context.Context, cfg inspect.Config) error {
 		return err
 	}
 	// Not with each call, for which grpc would make a list of the options again.
-	opts = append(opts, grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})))
+	opts = append(opts, grpc.WithDefaultCallOptions(append(b.flags.options(), grpc.ForceCodecV2(rawCodec{}))...))
 	for range b.flags.connections {
 		cc, err := grpcpipe.NewClient(b.target, opts...)
 		if err != nil {

@@ -17,7 +17,7 @@ import (
 
 // callFlags are the flags of `call`, without those for connecting.
 type callFlags struct {
-	data     string
+	dataFlags
 	deadline time.Duration
 	full     bool
 	verbose  bool
@@ -52,12 +52,12 @@ A header whose name ends in -bin has a value in base64.`,
 		}),
 	}
 	f := cmd.Flags()
-	f.StringVarP(&flags.data, "data", "d", "", "the request or requests: JSON, @FILE or @- for standard input")
-	durationVar(f, &flags.deadline, "deadline", "", 0, "the most time for the call (default none)")
+	flags.dataFlags.add(cmd)
+	durationVar(f, &flags.deadline, "deadline", "", 0, "timeout of the call (default none)")
 	f.BoolVar(&flags.full, "full", false, "print one JSON object with the responses and headers, trailers, status, peer and times")
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "print on standard error who the server is, headers, and the time of each stage")
 	f.BoolVar(&flags.defaults, "emit-defaults", false, "print fields that have their default value too")
-	f.BoolVar(&flags.wait, "wait", false, "wait for the server to come, for as long as --connect-timeout")
+	f.BoolVar(&flags.wait, "wait", false, "wait for the server to start, for as long as --connect-timeout")
 	conn.add(cmd)
 	from.add(cmd)
 	return cmd
@@ -81,12 +81,15 @@ func (a *app) call(ctx context.Context, conn *connFlags, from *schemaFlags, flag
 	if flags.deadline < 0 {
 		return usage("--deadline %v: write a time of more than zero, such as 500ms or 5s", flags.deadline)
 	}
+	if flags.format == "text" && (flags.full || a.json()) {
+		return usage("--format text excludes --full and -o json: leave out one of them")
+	}
 	cfg, headers, err := conn.config(target, true)
 	if err != nil {
 		return err
 	}
 	cfg.Wait = flags.wait
-	in, err := a.openRequests(ctx, flags.data)
+	in, err := a.openRequests(ctx, flags.dataFlags)
 	if err != nil {
 		return err
 	}
@@ -108,7 +111,7 @@ func (a *app) call(ctx context.Context, conn *connFlags, from *schemaFlags, flag
 	}
 	r := &callRun{app: a, flags: flags, method: m, schema: sch, session: s, sent: headers}
 	r.out = &messagePrinter{app: a, types: sch.Types(), keep: flags.full, defaults: flags.defaults,
-		lines: a.json() || m.IsStreamingServer()}
+		lines: a.json() || m.IsStreamingServer(), text: flags.format == "text"}
 	if flags.verbose {
 		r.printConnected()
 	}
@@ -137,7 +140,7 @@ func (r *callRun) run(ctx context.Context, in *requests) error {
 		defer cancel()
 	}
 	began := time.Now()
-	c, err := r.session.Start(ctx, r.schema, r.method, r.sent)
+	c, err := r.session.Start(ctx, r.schema, r.method, r.sent, r.flags.options()...)
 	if err != nil {
 		r.took = time.Since(began)
 		return err
@@ -183,7 +186,7 @@ func (r *callRun) firstRequest(in *requests) (*dynamicpb.Message, error) {
 	case err != nil:
 		return nil, err
 	}
-	if !in.stdin || in.atEnd() {
+	if !in.stdin || in.hasMore() {
 		if err := in.next(dynamicpb.NewMessage(r.method.Input()), r.schema.Types()); err == nil {
 			return nil, usage("%s has more than one request, and %s takes one: call it once for each", in.name, r.method.Name())
 		} else if !errors.Is(err, io.EOF) {

@@ -19,7 +19,7 @@ func (a *app) describeCommand() *cobra.Command {
 	var conn connFlags
 	var from schemaFlags
 	var template bool
-	var out string
+	var out, protoOut string
 	cmd := &cobra.Command{
 		Use:   "describe TARGET [SYMBOL]",
 		Short: "Show services, methods and messages as .proto text, and requests to fill in",
@@ -39,34 +39,45 @@ the answer in a file, for servers without reflection and for other programs.`,
 		ValidArgsFunction: a.completeTarget(&conn, &from, true),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			return a.withSchema(cmd.Context(), &conn, &from, args[0], func(s *inspect.Schema) error {
-				return a.describe(s, args[1:], template, out)
+				return a.describe(s, args[1:], describeFlags{template, out, protoOut})
 			})
 		}),
 	}
 	cmd.Flags().BoolVar(&template, "template", false, "show a request to fill in, and nothing else")
 	cmd.Flags().StringVar(&out, "protoset-out", "", "write the files of what is described, with their imports, to this file for --protoset, and show nothing")
+	cmd.Flags().StringVar(&protoOut, "proto-out", "", "write the files of what is described, with their imports, as .proto files into this folder, and show nothing")
 	cmd.MarkFlagFilename("protoset-out")
+	cmd.MarkFlagDirname("proto-out")
 	conn.add(cmd)
 	from.add(cmd)
 	return cmd
 }
 
-func (a *app) describe(s *inspect.Schema, symbols []string, template bool, out string) error {
-	if template && out != "" {
-		return usage("--template and --protoset-out exclude each other: give one of them")
+// describeFlags say what becomes of a description.
+type describeFlags struct {
+	template         bool
+	protoset, protos string // where to write files
+}
+
+func (a *app) describe(s *inspect.Schema, symbols []string, flags describeFlags) error {
+	if flags.template && flags.protoset != "" || flags.template && flags.protos != "" || flags.protoset != "" && flags.protos != "" {
+		return usage("--template, --protoset-out and --proto-out exclude each other: give one of them")
 	}
-	if template && len(symbols) == 0 {
+	if flags.template && len(symbols) == 0 {
 		return usage("describe --template needs a method or message: write describe TARGET SERVICE/METHOD --template")
 	}
 	all, err := described(s, symbols)
 	if err != nil {
 		return err
 	}
-	if out != "" {
-		return a.writeProtoset(out, all)
+	if flags.protoset != "" {
+		return a.writeProtoset(flags.protoset, all)
+	}
+	if flags.protos != "" {
+		return a.writeProtos(flags.protos, all)
 	}
 	for i, d := range all {
-		if template {
+		if flags.template {
 			return a.printTemplate(d)
 		}
 		if err := a.describeOne(d, i); err != nil {

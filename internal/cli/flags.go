@@ -11,11 +11,16 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/grpcpipe/grpcpipe/internal/inspect"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
+
+// leastKeepalive is the shortest interval of pings that grpc-go takes.
+const leastKeepalive = 10 * time.Second
 
 // connFlags are the flags of every command that connects to a server.
 type connFlags struct {
@@ -29,6 +34,9 @@ type connFlags struct {
 	cert, key  string
 	insecure   bool
 	serverName string
+
+	userAgent string
+	keepalive time.Duration
 
 	headers        []string
 	reflectHeaders []string
@@ -47,6 +55,8 @@ func (f *connFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.key, "key", "", "file with the client's private key")
 	flags.BoolVar(&f.insecure, "insecure", false, "don't check the server's certificate")
 	flags.StringVar(&f.serverName, "servername", "", "the name to check the server's certificate for (default the host; for a pipe localhost)")
+	flags.StringVar(&f.userAgent, "user-agent", "", "the user agent to send before grpc-go's own (default grpcpipe/VERSION)")
+	durationVar(flags, &f.keepalive, "keepalive", "", 0, "interval of HTTP/2 pings while calls are under way, from 10s on (default none)")
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "header to send, as 'name: value', or @FILE with one a line (repeatable)")
 	flags.StringArrayVar(&f.reflectHeaders, "reflect-header", nil, "header to send with reflection alone (repeatable)")
 	flags.BoolVar(&f.expandEnv, "expand-env", false, "replace ${NAME} in headers by environment variables")
@@ -111,6 +121,18 @@ func (f *connFlags) config(to string, calls bool) (inspect.Config, metadata.MD, 
 	var err error
 	if cfg.Trust, err = f.trust(); err != nil {
 		return cfg, nil, err
+	}
+	if f.userAgent != "" {
+		cfg.UserAgent = f.userAgent
+	}
+	if strings.ContainsFunc(f.userAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return cfg, nil, usage("--user-agent %q: write printable ASCII", f.userAgent)
+	}
+	if f.keepalive != 0 {
+		if f.keepalive < leastKeepalive {
+			return cfg, nil, usage("--keepalive %v: write %v or more, which grpc-go sends at the most often", f.keepalive, leastKeepalive)
+		}
+		cfg.Options = append(cfg.Options, grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: f.keepalive}))
 	}
 	if cfg.MaxMessage, err = size("--max-message", f.maxMessage); err != nil {
 		return cfg, nil, err
