@@ -37,6 +37,9 @@ func (lc ListenConfig) withDefaults() (ListenConfig, error) {
 	if lc.NameTakenTimeout == 0 {
 		lc.NameTakenTimeout = defaultNameTakenTimeout
 	}
+	if lc.Share && lc.TakeOver {
+		return lc, &problem{text: "ListenConfig.Share and TakeOver exclude each other: either several processes serve the name, or one after the other", causes: []error{fs.ErrInvalid}}
+	}
 	return lc, lc.Access.check()
 }
 
@@ -49,13 +52,13 @@ func (lc *ListenConfig) listenName(ctx context.Context, name string) (*Listener,
 	if err != nil {
 		return nil, opError("listen", addr, err)
 	}
-	l := &Listener{addr: addr, onlySelf: cfg.Access.onlySelf(), check: cfg.Access.Check, log: cfg.log()}
+	l := newListener(addr, cfg)
 	giveUp := time.Now().Add(cfg.NameTakenTimeout)
 	if err := ctx.Err(); err != nil {
 		return nil, opError("listen", addr, explain(err, "the context ended before the pipe was made", ""))
 	}
 	for try := 0; ; try++ {
-		err := l.start(cfg)
+		err := l.listen(ctx, cfg)
 		if err == nil {
 			return l, nil
 		}
@@ -65,6 +68,28 @@ func (lc *ListenConfig) listenName(ctx context.Context, name string) (*Listener,
 		if sleep(ctx, try) != nil {
 			return nil, opError("listen", addr, explainAs(ctx.Err(), err, "the context ended while the name was taken", ""))
 		}
+	}
+}
+
+// newListener returns a listener that doesn't listen yet.
+func newListener(addr *Addr, cfg ListenConfig) *Listener {
+	return &Listener{addr: addr, onlySelf: cfg.Access.onlySelf(), check: cfg.Access.Check, log: cfg.log()}
+}
+
+func (l *Listener) listen(ctx context.Context, cfg ListenConfig) error {
+	if cfg.TakeOver {
+		return l.listenInTurn(ctx, cfg)
+	}
+	return l.start(cfg)
+}
+
+// otherAccess is the error for a name whose pipe lets in others than this
+// listener's Access means.
+func otherAccess(theirs, ours string) error {
+	return &problem{
+		text: fmt.Sprintf("the pipe that has the name has another access (%s) than this ListenConfig.Access (%s), and it can't be changed while it is served: "+
+			"use the same Access, or stop the server first", theirs, ours),
+		causes: []error{fs.ErrInvalid},
 	}
 }
 

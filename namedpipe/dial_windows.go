@@ -68,6 +68,9 @@ func explainOpen(path string, err error) error {
 
 // explainCreate says what an error from the making of an instance means.
 func explainCreate(path string, err error) error {
+	if _, explained := err.(*problem); explained {
+		return err
+	}
 	if err == windows.STATUS_ACCESS_DENIED && insideAppContainer(path) {
 		return explainAs(fs.ErrPermission, err, "access denied: this process is in an AppContainer", `its names have the form LOCAL\NAME`)
 	}

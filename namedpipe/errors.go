@@ -11,10 +11,12 @@ import (
 	"strings"
 )
 
-// ErrReplaced is matched by the error of Accept when, off Windows, the socket's
-// path has become another's or was removed: no client can find this listener
-// any more. Connections that were accepted go on. It also matches net.ErrClosed.
-var ErrReplaced error = &problem{text: "the socket's path is no longer this listener's", causes: []error{net.ErrClosed}}
+// ErrReplaced is matched by the error of Accept when the name is no longer this
+// listener's: another process has taken it over (ListenConfig.TakeOver) or, off
+// Windows, the socket's path has become another's or was removed. No client can
+// find this listener any more. Connections that were accepted go on. It also
+// matches net.ErrClosed.
+var ErrReplaced error = &problem{text: "the pipe's name is no longer this listener's", causes: []error{net.ErrClosed}}
 
 // A problem is an error whose text says what happened and what to do about it,
 // over the errors that errors.Is should find.

@@ -19,7 +19,7 @@ func (lc *ListenConfig) FileListener(name string, f *os.File) (*Listener, error)
 	if err != nil {
 		return nil, opError("listen", addr, err)
 	}
-	l := &Listener{addr: addr, onlySelf: cfg.Access.onlySelf()}
+	l := newListener(addr, cfg)
 	if err := l.adopt(cfg, f); err != nil {
 		return nil, opError("listen", addr, err)
 	}

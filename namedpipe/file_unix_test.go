@@ -63,20 +63,6 @@ func sayPid(l *namedpipe.Listener, err error) {
 	}
 }
 
-// whoAnswers dials and returns the process id that the server says.
-func whoAnswers(t *testing.T, name string) (pid int) {
-	t.Helper()
-	c, err := namedpipe.Dial(soon(t), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := fmt.Fscanln(c, &pid); err != nil {
-		t.Fatal(err)
-	}
-	return pid
-}
-
 // startWith starts one of the programs with files from descriptor 3 on.
 func startWith(t *testing.T, files []*os.File, program string, args ...string) *testproc.Process {
 	t.Helper()
@@ -127,7 +113,7 @@ func TestFilePassedOn(t *testing.T) {
 	if _, err := fmt.Fscanln(early, &pid); err != nil || pid != next.Pid() {
 		t.Errorf("who waited while servers changed was answered by %d (%v), not by %d", pid, err, next.Pid())
 	}
-	if pid := whoAnswers(t, name); pid != next.Pid() {
+	if _, pid := whoAnswers(t, name); pid != next.Pid() {
 		t.Errorf("answered by %d, not by %d", pid, next.Pid())
 	}
 	f.Close()
@@ -179,7 +165,7 @@ func TestActivated(t *testing.T) {
 		if _, err := p.WaitLine(soon(t), "ready"); err != nil {
 			t.Fatalf("%s: %v", test.how, err)
 		}
-		if pid := whoAnswers(t, name); pid != p.Pid() {
+		if _, pid := whoAnswers(t, name); pid != p.Pid() {
 			t.Errorf("%s: answered by %d, not by %d", test.how, pid, p.Pid())
 		}
 		p.CloseStdin()

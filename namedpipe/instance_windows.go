@@ -18,6 +18,7 @@ type instance struct {
 	event     windows.Handle // manual reset: signalled when a client has connected
 	wait      windows.Overlapped
 	connected bool // connected before the wait began: wait was never used
+	last      bool // made by a predecessor, not to be made again
 	failures  int
 	retryAt   time.Time
 }
@@ -63,6 +64,24 @@ func (in *instance) take() (windows.Handle, error) {
 	}
 	var n uint32
 	return pipe, windows.GetOverlappedResult(pipe, &in.wait, &n, false)
+}
+
+// giveUp ends the wait and gives up the pipe, if there is one, and reports
+// whether a client has connected to it.
+func (in *instance) giveUp() (pipe windows.Handle, connected bool) {
+	pipe = in.pipe
+	in.pipe = windows.InvalidHandle
+	if pipe == windows.InvalidHandle || in.connected {
+		return pipe, in.connected
+	}
+	windows.CancelIoEx(pipe, &in.wait) // fails if it has just completed
+	var n uint32
+	if windows.GetOverlappedResult(pipe, &in.wait, &n, true) == nil {
+		return pipe, true
+	}
+	// A client may connect without anybody waiting for it.
+	info, err := infoOf(pipe)
+	return pipe, err == nil && info.hasClient()
 }
 
 // close frees the instance and tells whether a client had connected to it. The

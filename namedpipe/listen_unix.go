@@ -23,7 +23,7 @@ type listener struct {
 	rule rule
 	log  *slog.Logger
 	stat *counters
-	stop chan struct{} // closed by close
+	stop chan struct{} // closed by close and retire
 	done chan struct{} // closed when watch has ended
 
 	taken  knock        // at another server, while it has the name
@@ -33,6 +33,9 @@ type listener struct {
 	ended   error // why accept fails from now on: net.ErrClosed or ErrReplaced
 	closed  bool
 	removes bool // close removes the file
+
+	inherits bool      // removes, once begin has been called
+	halting  sync.Once // closes stop
 }
 
 func (l *Listener) start(cfg ListenConfig) error {
@@ -152,7 +155,7 @@ func (l *listener) close() error {
 	}
 	removes := l.removes
 	l.mu.Unlock()
-	close(l.stop)
+	l.halt()
 	<-l.done
 	if removes {
 		// The name goes first, so that nobody connects to a socket that is about
@@ -164,6 +167,9 @@ func (l *listener) close() error {
 	l.ln.Close() // fails only if watch has closed it
 	return nil
 }
+
+// halt ends watch.
+func (l *listener) halt() { l.halting.Do(func() { close(l.stop) }) }
 
 func (l *listener) setDeadline(t time.Time) error {
 	if why := l.why(); why != nil {

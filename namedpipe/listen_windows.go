@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,26 +20,52 @@ import (
 // them: each has an event of its own, and the connected handle joins the Go
 // runtime's poller only once its ConnectNamedPipe is over.
 type listener struct {
-	addr       *Addr
-	sd         *windows.SECURITY_DESCRIPTOR
-	pipeType   uint32 // byte type, and whether remote clients are let in
-	bufferSize uint32
-	log        *slog.Logger
-	stat       *counters
-	anchor     windows.Handle // keeps the name for the listener's life; 0 before there is one
-	instances  []*instance
+	addr         *Addr
+	sd           *windows.SECURITY_DESCRIPTOR
+	pipeType     uint32 // byte type, and whether remote clients are let in
+	bufferSize   uint32
+	maxInstances uint32
+	log          *slog.Logger
+	stat         *counters
+	anchor       windows.Handle // keeps the name for the listener's life; 0 before there is one
+	instances    []*instance
 
-	stop    windows.Handle // event: set by close, waited for by serve
-	stopped chan struct{}  // closed by close, for those who wait in Go
-	done    chan struct{}  // closed when serve has ended
-	ready   chan conn      // connected, not yet accepted
-	waiting atomic.Int64
+	stop     windows.Handle        // event: set by close and retire, waited for by serve
+	stopped  chan struct{}         // closed by close, for those who wait in Go
+	retired  chan struct{}         // closed when a successor has the name and all clients are in ready
+	left     chan []windows.Handle // the instances that wait, for the successor
+	passedOn chan struct{}         // closed when the successor has them
+	done     chan struct{}         // closed when all is freed
+	ready    chan conn             // connected, not yet accepted
+	waiting  atomic.Int64
 
 	deadline acceptDeadline
 	once     sync.Once
+
+	mu    sync.Mutex
+	idle  int  // the number of instances to make at begin
+	ended bool // stop is being closed
 }
 
 func (l *Listener) start(cfg ListenConfig) error {
+	if err := l.init(cfg); err != nil {
+		return err
+	}
+	w := &l.l
+	err := error(nil)
+	if w.anchor, err = w.takeName(); err == nil {
+		err = w.fill(cfg.Instances)
+	}
+	if err != nil {
+		w.shutdown()
+		return explainCreate(l.addr.path, err)
+	}
+	go w.serve()
+	return nil
+}
+
+// init makes a listener without a name.
+func (l *Listener) init(cfg ListenConfig) error {
 	sd, err := cfg.Access.securityDescriptor()
 	if err != nil {
 		if _, explained := err.(*problem); explained {
@@ -57,22 +84,17 @@ func (l *Listener) start(cfg ListenConfig) error {
 	}
 	*w = listener{
 		addr: l.addr, sd: sd, pipeType: pipeType, bufferSize: uint32(cfg.BufferSize), log: cfg.log(), stat: &l.stat,
-		stop: stop, stopped: make(chan struct{}), done: make(chan struct{}),
-		ready: make(chan conn, cfg.Instances),
+		stop: stop, stopped: make(chan struct{}), retired: make(chan struct{}), left: make(chan []windows.Handle, 1), passedOn: make(chan struct{}), done: make(chan struct{}),
+		ready: make(chan conn, cfg.Instances), maxInstances: instancesOwn,
 	}
-	if err := w.prepare(cfg.Instances); err != nil {
-		w.shutdown()
-		return explainCreate(l.addr.path, err)
+	if cfg.Share {
+		w.maxInstances = instancesShared
 	}
-	go w.serve()
 	return nil
 }
 
-// prepare claims the name and makes the instances.
-func (l *listener) prepare(instances int) (err error) {
-	if l.anchor, err = l.claim(); err != nil {
-		return err
-	}
+// fill makes the instances.
+func (l *listener) fill(instances int) error {
 	for range instances {
 		in, err := newInstance()
 		if err != nil {
@@ -82,46 +104,6 @@ func (l *listener) prepare(instances int) (err error) {
 		if err := l.arm(in); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// claim makes the handle that keeps the name: with FILE_CREATE a name that
-// exists, under whatever descriptor, is refused. Access is denied both for a
-// name that is taken and for one that this user may not make; which it was shows
-// only afterwards, when the name may have become free. Then it tries again.
-func (l *listener) claim() (windows.Handle, error) {
-	for try := 0; ; try++ {
-		// Without read or write access the instance takes no clients: it is
-		// disconnected from the start.
-		anchor, err := l.create(windows.SYNCHRONIZE, windows.FILE_CREATE)
-		switch {
-		case err == nil:
-			return anchor, l.disconnect(anchor)
-		case err != windows.STATUS_ACCESS_DENIED:
-			return 0, err
-		case nameExists(l.addr.path):
-			return 0, windows.STATUS_OBJECT_NAME_COLLISION
-		case try == 3:
-			return 0, err
-		}
-	}
-}
-
-// disconnect sees to it that the anchor takes no clients. Wine has it wait for
-// one and disconnects only what is connected, so there this process connects to
-// it first.
-func (l *listener) disconnect(anchor windows.Handle) error {
-	path, err := windows.UTF16PtrFromString(l.addr.path)
-	if err != nil {
-		return err
-	}
-	for windows.DisconnectNamedPipe(anchor) == windows.ERROR_PIPE_LISTENING {
-		self, err := windows.CreateFile(path, windows.GENERIC_READ, 0, nil, windows.OPEN_EXISTING, windows.SECURITY_SQOS_PRESENT|windows.SECURITY_ANONYMOUS, 0)
-		if err != nil {
-			return err
-		}
-		defer windows.CloseHandle(self)
 	}
 	return nil
 }
@@ -145,6 +127,13 @@ func (l *listener) accept() (conn, error) {
 		return conn{}, net.ErrClosed
 	case <-passed:
 		return conn{}, os.ErrDeadlineExceeded
+	case <-l.retired:
+	}
+	select {
+	case c := <-l.ready:
+		return c, nil
+	default:
+		return conn{}, errTakenOver
 	}
 }
 
@@ -153,6 +142,13 @@ func (l *listener) close() error {
 	l.once.Do(func() {
 		err = nil
 		close(l.stopped)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.idle > 0 { // serve doesn't run
+			l.ended = true
+			l.shutdown()
+			return
+		}
 		windows.SetEvent(l.stop) // can't fail: the handle is open until serve has ended
 	})
 	<-l.done
@@ -175,8 +171,7 @@ func (l *listener) depth() (waiting, queued int) {
 
 // serve waits for clients until close.
 func (l *listener) serve() {
-	defer close(l.done)
-	defer l.shutdown()
+	defer l.end()
 	handles := make([]windows.Handle, 0, len(l.instances)+1)
 	which := make([]*instance, 0, len(l.instances)+1)
 	for first := 0; ; first++ {
@@ -200,6 +195,10 @@ func (l *listener) serve() {
 			l.log.Error("namedpipe: can't wait for clients", "pipe", l.addr.path, "error", err)
 			windows.WaitForSingleObject(l.stop, retryLongest)
 		case n == windows.WAIT_OBJECT_0:
+			if !isClosed(l.stopped) {
+				l.drain()
+				<-l.stopped
+			}
 			return
 		case n == uint32(windows.WAIT_TIMEOUT):
 			l.retryMissing()
@@ -220,7 +219,10 @@ func (l *listener) serve() {
 func (l *listener) handOver(in *instance) {
 	pipe, err := in.take()
 	l.waiting.Add(-1)
-	if rerr := l.arm(in); rerr != nil {
+	if in.last {
+		in.close()
+		l.instances = slices.DeleteFunc(l.instances, func(i *instance) bool { return i == in })
+	} else if rerr := l.arm(in); rerr != nil {
 		l.failed(in, rerr)
 	}
 	if err != nil {
@@ -228,6 +230,11 @@ func (l *listener) handOver(in *instance) {
 		l.gone(err)
 		return
 	}
+	l.pass(pipe)
+}
+
+// pass hands a connected pipe to accept.
+func (l *listener) pass(pipe windows.Handle) {
 	c, err := newConn(pipe, l.addr)
 	if err != nil {
 		l.stat.retries.Add(1)
@@ -290,8 +297,17 @@ func (l *listener) retryMissing() {
 	}
 }
 
+// end frees everything once serve is over.
+func (l *listener) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	l.shutdown()
+}
+
 // shutdown frees everything. It runs when nobody else touches the instances.
 func (l *listener) shutdown() {
+	defer close(l.done)
 	for _, in := range l.instances {
 		if in.close() {
 			l.stat.closed.Add(1)
@@ -304,6 +320,10 @@ func (l *listener) shutdown() {
 	windows.CloseHandle(l.stop)
 	for {
 		select {
+		case left := <-l.left:
+			for _, pipe := range left {
+				windows.CloseHandle(pipe)
+			}
 		case c := <-l.ready:
 			c.Close()
 			l.stat.closed.Add(1)
@@ -338,7 +358,7 @@ func (l *listener) create(access, disposition uint32) (windows.Handle, error) {
 	err = createPipe(&pipe, access, oa, &iosb,
 		windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE, disposition, 0,
 		l.pipeType, windows.FILE_PIPE_BYTE_STREAM_MODE, windows.FILE_PIPE_QUEUE_OPERATION,
-		0xFFFFFFFF, l.bufferSize, l.bufferSize, &timeout)
+		l.maxInstances, l.bufferSize, l.bufferSize, &timeout)
 	runtime.KeepAlive(oa)
 	if err != nil {
 		return windows.InvalidHandle, err

@@ -2,7 +2,6 @@ package namedpipe_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -17,7 +16,7 @@ func TestMain(m *testing.M) { testproc.Main(m, programs) }
 // socket, if one is left, is removed at the end of the test.
 func freshName(t testing.TB) string {
 	t.Helper()
-	name := fmt.Sprintf("np-%d-%x", os.Getpid(), time.Now().UnixNano())
+	name := testproc.PipeName()
 	t.Cleanup(func() {
 		if a, err := namedpipe.ResolveAddr(name); err == nil && a.Network() == "unix" {
 			os.Remove(a.String())

@@ -2,6 +2,7 @@ package namedpipe
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -52,6 +53,22 @@ type ListenConfig struct {
 	// client has closed its end. 0 means 2 seconds; negative means that a taken
 	// name is an error at once. The context given to Listen bounds it as well.
 	NameTakenTimeout time.Duration
+
+	// Share lets several processes of this user listen on the name at the same
+	// time on Windows, if all of them set it and have the same Access. The system
+	// spreads the clients over them. The name is free when the last has gone.
+	// Elsewhere it has no effect: pass [Listener.File] on.
+	Share bool
+
+	// TakeOver lets the name pass from process to process without a moment in
+	// which nobody serves it. If a process of this user that has set it listens
+	// on the name, with the same Access, Listen doesn't fail but stands by. At the
+	// new listener's first Accept the old one ends: its Accept returns the
+	// connections that it has, then an error that matches [ErrReplaced], upon
+	// which a server should finish its calls (grpc.Server.GracefulStop) and exit.
+	// A new process that ends before its first Accept changes nothing. It can't be
+	// combined with Share.
+	TakeOver bool
 
 	// Logger is told of what no caller sees: a client that was refused, with its
 	// user and process, or left before it was accepted, an instance that could not be made, a socket that somebody
@@ -158,14 +175,15 @@ type Listener struct {
 	onlySelf bool // nobody but the current user is let in
 	check    func(*Peer) error
 	log      *slog.Logger
+	takeover *takeover // nil without ListenConfig.TakeOver
 }
 
 // Accept waits for the next connection and returns it as a *Conn. Clients that
 // come and go and instances that can't be made for lack of resources are dealt
 // with inside; an error means that the listener is closed (net.ErrClosed), that
-// the deadline set with SetDeadline has passed (os.ErrDeadlineExceeded), or, off
-// Windows, that the socket's path is no longer this listener's ([ErrReplaced])
-// or that the system accepts no connections for it.
+// the deadline set with SetDeadline has passed (os.ErrDeadlineExceeded), that the
+// name is no longer this listener's ([ErrReplaced]) or, off Windows, that the
+// system accepts no connections for it.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.AcceptPipe()
 	if err != nil {
@@ -176,10 +194,21 @@ func (l *Listener) Accept() (net.Conn, error) {
 
 // AcceptPipe is Accept with the type of the connection.
 func (l *Listener) AcceptPipe() (*Conn, error) {
+	if l.takeover != nil {
+		if err := l.takeover.begin(); err != nil {
+			return nil, opError("accept", l.addr, err)
+		}
+	}
 	for {
 		opened, err := l.l.accept()
 		if err != nil {
+			if l.takeover != nil && errors.Is(err, ErrReplaced) {
+				l.takeover.settle()
+			}
 			return nil, opError("accept", l.addr, err)
+		}
+		if l.takeover != nil {
+			l.takeover.accepted.Store(time.Now().UnixNano())
 		}
 		c := &Conn{addr: l.addr, conn: opened, onlySelf: l.onlySelf}
 		if !l.admits(c) {
@@ -214,6 +243,9 @@ func (l *Listener) admits(c *Conn) bool {
 // yet accepted are cut off; connections that Accept has returned go on. Pending
 // calls of Accept return net.ErrClosed, as do later calls of Accept and Close.
 func (l *Listener) Close() error {
+	if l.takeover != nil {
+		l.takeover.close()
+	}
 	if err := l.l.close(); err != nil {
 		return opError("close", l.addr, err)
 	}

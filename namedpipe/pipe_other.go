@@ -32,6 +32,12 @@ var errNameTaken, errBroken = errSystem, errSystem
 func (l *Listener) start(ListenConfig) error                { return errSystem }
 func (l *Listener) adopt(ListenConfig, *os.File) error      { return errSystem }
 func (l *listener) share() (*os.File, error)                { return nil, errSystem }
+func (l *Listener) join(ListenConfig, *Conn, offer) error   { return errSystem }
+func (l *listener) begin(*Conn) error                       { return errSystem }
+func (l *listener) retire(*Conn)                            {}
+func (l *listener) leave()                                  {}
+func (l *listener) send(*Conn) error                        { return errSystem }
+func (c *Conn) receive([]byte) (*os.File, error)            { return nil, errSystem }
 func (l *listener) accept() (conn, error)                   { return conn{}, errSystem }
 func (l *listener) close() error                            { return errSystem }
 func (l *listener) setDeadline(time.Time) error             { return errSystem }

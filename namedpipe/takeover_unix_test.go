@@ -1,0 +1,82 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
+
+package namedpipe_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// TestTakeOverByAnotherUser: a name stays with its user, also where the file
+// system would let root have it.
+func TestTakeOverByAnotherUser(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to be two users")
+	}
+	name := freshName(t)
+	theirs, err := testproc.Start(t, commandAs(t, nobody, "take over", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := theirs.WaitLine(soon(t), "ready"); err != nil {
+		t.Fatal(err)
+	}
+	l, err := taking.Listen(t.Context(), name)
+	if err == nil {
+		l.Close()
+	}
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "another user's") {
+		t.Errorf("root takes over from nobody: %v", err)
+	}
+	name = freshName(t)
+	listen(t, name, taking)
+	if said := asNobody(t, "take over", name); !strings.Contains(said, "another user's") {
+		t.Errorf("nobody takes over from root: %s", said)
+	}
+	// Root is a server that every user trusts, but not one to take over from.
+	name = freshName(t)
+	addr, err := namedpipe.ResolveAddr(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, base := filepath.Split(addr.String())
+	listen(t, dir+".next-"+base, namedpipe.ListenConfig{Access: namedpipe.Access{Who: namedpipe.Everyone}})
+	if said := asNobody(t, "take over", name); !strings.Contains(said, "another user's") {
+		t.Errorf("nobody takes over from a pipe of root's that it may use: %s", said)
+	}
+}
+
+// TestTakeOverIsSeen: clients of a socket that has passed on see the process that
+// has it now.
+func TestTakeOverIsSeen(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("needs a system that tells a client which process listens")
+	}
+	name := freshName(t)
+	old := helper(t, "take over", name)
+	next := helper(t, "take over", name)
+	if err := old.Wait(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	c, pid := whoAnswers(t, name)
+	p, err := c.Peer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pid != next.Pid() || p.PID != pid {
+		t.Errorf("the server is process %d, answered by %d, want %d", p.PID, pid, next.Pid())
+	}
+	if _, err := (&namedpipe.Dialer{Server: namedpipe.Trust{PID: pid}}).Dial(soon(t), name); err != nil {
+		t.Error(err)
+	}
+}
