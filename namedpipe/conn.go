@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// A Conn is one end of a connection over a pipe. Its methods may be called from
-// any goroutine at the same time. Read, Write and the setting of deadlines
-// allocate nothing. Errors are *net.OpError; io.EOF stays bare.
+// A Conn is one end of a connection over a pipe. Its methods are safe for
+// concurrent use. Read, Write and the methods that set deadlines do not allocate.
+// Errors are of type *net.OpError, except io.EOF.
 //
-// There is no half-close. Close frees the connection at once and unblocks
-// pending calls; what was written before stays readable for the other end. A
-// Read or Write of zero bytes returns at once and never reaches the system.
+// There is no half-close. Close closes the connection at once and unblocks
+// pending calls; the other end can still read what was written before. A Read or
+// Write of zero bytes returns at once and makes no system call.
 type Conn struct {
 	addr   *Addr
 	conn   conn
@@ -27,8 +27,8 @@ type Conn struct {
 	peeked   peekedByte
 }
 
-// Read reads up to len(p) bytes. When the other end has closed the connection
-// and all its data has been read, it returns io.EOF.
+// Read reads up to len(p) bytes. It returns io.EOF when the other end has closed
+// the connection and all its data has been read.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -43,8 +43,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes all of p or returns an error. If the other end has closed the
-// connection the error matches syscall.EPIPE.
+// Write writes all of p or returns an error. The error matches syscall.EPIPE if
+// the other end has closed the connection.
 func (c *Conn) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -56,8 +56,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection. Pending calls return net.ErrClosed, as does
-// every later one, Close included.
+// Close closes the connection. Pending and later calls, including Close, return
+// errors that match net.ErrClosed.
 func (c *Conn) Close() error {
 	if c.closed.CompareAndSwap(false, true) && c.open != nil {
 		c.open.Add(-1)
@@ -75,9 +75,9 @@ func (c *Conn) LocalAddr() net.Addr { return c.addr }
 // RemoteAddr returns the pipe's address, a *Addr: both ends of a pipe share it.
 func (c *Conn) RemoteAddr() net.Addr { return c.addr }
 
-// SetDeadline bounds pending and future reads and writes. The zero time means
-// no deadline. A call that meets it returns an error that matches
-// os.ErrDeadlineExceeded; a later deadline makes the connection usable again.
+// SetDeadline sets the deadline of pending and future reads and writes. The zero
+// time means no deadline. After the deadline, calls return errors that match
+// os.ErrDeadlineExceeded until a later deadline is set.
 func (c *Conn) SetDeadline(t time.Time) error {
 	if err := c.conn.SetDeadline(t); err != nil {
 		return c.ioError("set", err)
@@ -85,7 +85,7 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return nil
 }
 
-// SetReadDeadline is SetDeadline for reads only.
+// SetReadDeadline is like SetDeadline, for reads only.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	if err := c.conn.SetReadDeadline(t); err != nil {
 		return c.ioError("set", err)
@@ -93,7 +93,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline is SetDeadline for writes only.
+// SetWriteDeadline is like SetDeadline, for writes only.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	if err := c.conn.SetWriteDeadline(t); err != nil {
 		return c.ioError("set", err)
@@ -101,9 +101,9 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// SyscallConn gives access to the handle or file descriptor while the
-// connection keeps it open. On Windows it offers Control only: the Read and
-// Write methods of package syscall's RawConn are made for sockets there.
+// SyscallConn returns a RawConn for the handle or file descriptor. On Windows it
+// supports Control only, since the Read and Write methods of syscall.RawConn work
+// on sockets there.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	rc, err := c.conn.SyscallConn()
 	if err != nil {

@@ -2,12 +2,12 @@ package namedpipe
 
 import "os"
 
-// IsProcess reports whether the peer is the process p: one that this process
-// has started and not waited for, or has found by os.FindProcess and that still
-// runs. Unlike a comparison of process ids it can't be met by a later process
-// with the same number, since p holds the process itself, by pidfd on Linux and
-// by handle on Windows; on systems without either, a process that was not
-// waited for keeps its number. What can't be found out is false.
+// IsProcess reports whether the peer is the given process, which must be one that
+// this process started and has not waited for, or found with os.FindProcess while
+// it runs. A later process with the same id does not match, unlike in a comparison
+// of process ids, since an os.Process holds the process itself, by pidfd on Linux
+// and by handle on Windows; on systems with neither, a process that was not waited
+// for keeps its id. IsProcess returns false if it can't find out.
 func (p *Peer) IsProcess(process *os.Process) bool {
 	if p.PID == 0 || p.PID != process.Pid || p.Remote {
 		return false

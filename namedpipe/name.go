@@ -2,7 +2,7 @@ package namedpipe
 
 import "github.com/grpcpipe/grpcpipe/internal/pipename"
 
-// ResolveAddr returns the address that a name stands for, without looking
+// ResolveAddr returns the address that a name stands for. It does not check
 // whether such a pipe exists. These spellings mean the same pipe:
 //
 //	MyPipe
@@ -10,17 +10,17 @@ import "github.com/grpcpipe/grpcpipe/internal/pipename"
 //	//./pipe/MyPipe       (the prefix in any case)
 //
 // On Windows LOCAL\MyPipe is a pipe of the AppContainer that the process is in
-// (see [AppContainers] for its name outside) and
-// ProtectedPrefix\Administrators\MyPipe one that only administrators can make;
-// elsewhere both are refused. Off Windows a rooted path such as
-// /run/me/my.sock is taken as it is, and every other name is the file
-// CoreFxPipe_ + name in $TMPDIR, or in /tmp if that isn't set, as in .NET.
+// (see [AppContainers] for its name outside), and only administrators can make
+// ProtectedPrefix\Administrators\MyPipe; elsewhere both are refused. Off Windows a
+// rooted path such as /run/me/my.sock is used as it is, and any other name is the
+// file CoreFxPipe_ + name in $TMPDIR, or in /tmp if that is not set, as in .NET.
 //
-// A name is refused, with an error that matches fs.ErrInvalid, if it is empty,
-// "anonymous", on another machine, not UTF-8, has a NUL, a slash, or a part
-// that Windows would change (. and .., a dot or space at the end), or is longer
-// than the system allows: 256 UTF-16 units with the prefix on Windows,
-// elsewhere the size of a socket's path, 107 bytes on Linux and 103 on macOS.
+// ResolveAddr returns an error that matches fs.ErrInvalid for a name that is
+// empty, "anonymous", on another machine or not UTF-8, that has a NUL, a slash,
+// or a part that Windows would change (. and .., or a dot or space at the end),
+// or that is longer than the system allows: 256 UTF-16 units with the prefix on
+// Windows; elsewhere the size of a socket's address, 107 bytes on Linux and 103 on
+// macOS.
 func ResolveAddr(name string) (*Addr, error) {
 	addr, err := resolve(name)
 	if err != nil {

@@ -6,42 +6,44 @@ import (
 	"strings"
 )
 
-// Trust says which servers a Dialer accepts. The check is made before a byte is
-// sent. The zero value accepts a server whose pipe is owned by this process's
-// own user (on Windows: its token's Owner, as .NET's CurrentUserOnly has it), by
-// LocalSystem or Administrators, elsewhere one whose process is this user's or
-// root's. On Windows the integrity label of a pipe that this user owns must not
-// be below this process's own level, of which no more than high counts and, in a
-// process that isn't elevated, no more than medium (no label counts as medium):
-// the same user's sandboxed or unelevated processes can't play the server.
+// Trust specifies which servers a [Dialer] accepts. The check is made before a byte
+// is sent.
+//
+// The zero value accepts a server whose pipe is owned by this process's user (on
+// Windows: its token's Owner, as for .NET's CurrentUserOnly), by LocalSystem or by
+// Administrators; elsewhere one whose process is this user's or root's. On Windows
+// a pipe of this user's must also have an integrity label that is not below this
+// process's own level, so that the user's sandboxed or unelevated processes can't
+// play the server. No label counts as medium; this process's level counts as no
+// more than high and, if the process isn't elevated, as no more than medium.
 //
 // A pipe's name proves nothing: any process may have made it first.
 type Trust struct {
-	// Users and Groups are owners accepted besides the default ones, by name or
-	// SID; elsewhere by name or number. NT SERVICE\name names a service that
-	// runs as LocalService, NetworkService or its own virtual account and has a
-	// SID (sc sidtype). A SID needs no look-up, which may take seconds where a
-	// domain controller must be asked; the result is kept for a minute.
+	// Users and Groups are owners to accept besides the default ones, by name or
+	// SID; elsewhere by name or number. NT SERVICE\name is a service that runs as
+	// LocalService, NetworkService or its own virtual account and has a SID (sc
+	// sidtype). A SID needs no lookup. The lookup of a name may take seconds if
+	// a domain controller must answer; its result is kept for a minute.
 	Users, Groups []string
 
-	// LowIntegrity accepts a pipe of this user's whatever its label (Windows
-	// only), such as one with Access.LowIntegrity. Then a sandboxed program of
-	// this user may play the server.
+	// LowIntegrity accepts a pipe of this user's with any integrity label
+	// (Windows only), such as one made with Access.LowIntegrity. It lets the
+	// user's sandboxed programs play the server.
 	LowIntegrity bool
 
 	// Anyone accepts every owner.
 	Anyone bool
 
-	// PID, if not 0, is the only process accepted, such as a child that this
-	// process has started; Executable, if not "", the only program, by its
-	// path. They come on top of the check of the owner. On Windows the process
-	// is the one that made the first instance of the pipe, so they are worth as
-	// much as the pipe's access is strict.
+	// PID, if not 0, is the only process to accept, such as a child of this
+	// process, and Executable, if not "", the path of the only program. Both are
+	// checked in addition to the owner. On Windows the process is the one that
+	// made the first instance of the pipe, so these checks are worth no more
+	// than the pipe's access rule.
 	PID        int
 	Executable string
 
-	// Check, if not nil, has the last word. It is called with what is known of
-	// the server, after all other checks have passed.
+	// Check, if not nil, is called after all other checks have passed, with what
+	// is known of the server. The server is accepted if it returns nil.
 	Check func(*Peer) error
 }
 
@@ -49,7 +51,7 @@ type Trust struct {
 // sent to that server. It matches fs.ErrPermission and, if Check refused the
 // server, Check's error.
 type TrustError struct {
-	Server *Peer  // who the server is, as far as that is known
+	Server *Peer  // what is known of the server
 	Reason string // why it is refused
 	Field  string // the field of Trust that refused it (PID, Executable, Check), or that would accept it (Users, LowIntegrity, Anyone)
 
@@ -77,7 +79,7 @@ func (e *TrustError) Error() string {
 	case "LowIntegrity":
 		remedy = "run both at the same integrity, or set Trust.LowIntegrity to let this user's sandboxed programs play the server"
 	case "Anyone":
-		remedy = "to accept it all the same, set Trust.Anyone"
+		remedy = "to accept it anyway, set Trust.Anyone"
 	}
 	return fmt.Sprintf("the server is not trusted: %s [%s]; nothing was sent to it; %s", e.Reason, strings.Join(who, ", "), remedy)
 }
@@ -90,8 +92,8 @@ func (e *TrustError) Unwrap() []error {
 	return []error{fs.ErrPermission}
 }
 
-// process holds the server against the demands on its process and the caller's
-// own function, which come after the check of the owner.
+// process checks the server's process and calls Check, both after the check of the
+// owner.
 func (t *Trust) process(p *Peer) error {
 	switch {
 	case t.PID != 0 && p.PID != t.PID:
@@ -106,7 +108,7 @@ func (t *Trust) process(p *Peer) error {
 	return nil
 }
 
-// wantsProcess tells whether the process behind the pipe must be looked at.
+// wantsProcess reports whether the server's process matters.
 func (t *Trust) wantsProcess() bool {
 	return t.PID != 0 || t.Executable != "" || t.Check != nil
 }
