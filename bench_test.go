@@ -9,6 +9,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/interop/grpc_testing"
+
+	"github.com/grpcpipe/grpcpipe"
 )
 
 // BenchmarkUnary compares a call with our options and with grpc's own, both ends
@@ -83,4 +85,34 @@ func benchStub(b *testing.B, options string) grpc_testing.TestServiceClient {
 	}
 	b.Cleanup(func() { cc.Close() })
 	return grpc_testing.NewTestServiceClient(cc)
+}
+
+// BenchmarkConnectIdentity is a dial and a first call, with the credentials that
+// ask who is there and with those that don't.
+func BenchmarkConnectIdentity(b *testing.B) {
+	for _, asked := range []bool{true, false} {
+		b.Run(fmt.Sprintf("asked=%v", asked), func(b *testing.B) {
+			name := pipeName(b)
+			opts := grpcpipe.ServerOptions()
+			if !asked {
+				opts = append(opts, grpc.Creds(insecure.NewCredentials()))
+			}
+			serveWith(b, name, &service{}, opts...)
+			var dopts []grpc.DialOption
+			if !asked {
+				dopts = append(dopts, grpc.WithTransportCredentials(insecure.NewCredentials()))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				cc, err := grpcpipe.NewClient(name, dopts...)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := call(b.Context(), cc); err != nil {
+					b.Fatal(err)
+				}
+				cc.Close()
+			}
+		})
+	}
 }

@@ -33,6 +33,7 @@ var arrows = []struct {
 }{
 	{"child", []string{"", "namedpipe"}, append([]string{"golang.org/x/sys"}, grpcModules...)},
 	{"", []string{"internal/follow", "internal/target", "internal/creds", "internal/bufpool", "namedpipe"}, grpcModules},
+	{"policy", []string{"internal/creds", "namedpipe"}, grpcModules},
 	{"internal/follow", []string{"internal/target", "namedpipe", "internal/pipename"}, []string{"golang.org/x/sys"}},
 	{"internal/target", []string{"namedpipe", "internal/pipename"}, nil},
 	{"internal/creds", []string{"internal/firstbytes", "namedpipe"}, grpcModules},

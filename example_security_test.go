@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"log/slog"
 	"os"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
@@ -19,46 +17,6 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
-
-// A service for every user of this machine, with one method that only
-// administrators may call. Here Watch is that method.
-func ExamplePolicy() {
-	policy, err := grpcpipe.NewPolicy(grpcpipe.PolicyConfig{
-		Rules: map[string]grpcpipe.Requirement{
-			"/grpc.health.v1.Health/*":     grpcpipe.AnyPeer(),
-			"/grpc.health.v1.Health/List":  grpcpipe.Requirement{}, // nobody
-			"/grpc.health.v1.Health/Watch": grpcpipe.Administrators(),
-		},
-		Logger: slog.New(slog.DiscardHandler), // is told who was refused
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	lc := namedpipe.ListenConfig{Access: namedpipe.Access{Who: namedpipe.LocalUsers}}
-	lis, err := lc.Listen(context.Background(), "example-service")
-	if err != nil {
-		log.Fatal(err)
-	}
-	srv := grpc.NewServer(append(grpcpipe.ServerOptions(), policy.ServerOptions()...)...)
-	healthpb.RegisterHealthServer(srv, health.NewServer())
-	go srv.Serve(lis)
-	defer srv.Stop()
-
-	// A user's program.
-	cc, err := grpcpipe.NewClient("example-service")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer cc.Close()
-	client := healthpb.NewHealthClient(cc)
-	reply, err := client.Check(context.Background(), &healthpb.HealthCheckRequest{})
-	fmt.Println(reply.GetStatus(), err)
-	_, err = client.List(context.Background(), &healthpb.HealthListRequest{})
-	fmt.Println(err)
-	// Output:
-	// SERVING <nil>
-	// rpc error: code = PermissionDenied desc = /grpc.health.v1.Health/List requires nobody may call it
-}
 
 // A program with a window that talks to its service. It accepts the real
 // service and nobody who took the name before it: on Windows the service's own

@@ -14,6 +14,7 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
+	"github.com/grpcpipe/grpcpipe/policy"
 )
 
 // TestDotNetIdentity: what a Go server knows of the .NET client at each
@@ -28,7 +29,7 @@ func TestDotNetIdentity(t *testing.T) {
 		"Delegation":     namedpipe.Delegation,
 	} {
 		t.Run(level, func(t *testing.T) {
-			seen, results := callUnderPolicy(t, grpcpipe.SameUser(), "--impersonation", level)
+			seen, results := callUnderPolicy(t, policy.SameUser(), "--impersonation", level)
 			for name, err := range results {
 				if err != nil {
 					t.Errorf("%s: %v", name, err)
@@ -50,7 +51,7 @@ func TestDotNetIdentity(t *testing.T) {
 // TestDotNetRefused: a policy that the .NET client doesn't meet refuses it.
 func TestDotNetRefused(t *testing.T) {
 	dotnetpeer.Program(t)
-	_, results := callUnderPolicy(t, grpcpipe.Check("somebody else", func(context.Context, *namedpipe.Peer) error { return errors.New("no") }))
+	_, results := callUnderPolicy(t, policy.Check("somebody else", func(context.Context, *namedpipe.Peer) error { return errors.New("no") }))
 	for name, err := range results {
 		if err == nil {
 			t.Errorf("%s passed", name)
@@ -60,9 +61,9 @@ func TestDotNetRefused(t *testing.T) {
 
 // callUnderPolicy runs a few of the .NET client's cases against a server with
 // the requirement for every method.
-func callUnderPolicy(t *testing.T, r grpcpipe.Requirement, args ...string) (seen []*namedpipe.Peer, results map[string]error) {
+func callUnderPolicy(t *testing.T, r policy.Requirement, args ...string) (seen []*namedpipe.Peer, results map[string]error) {
 	t.Helper()
-	policy, err := grpcpipe.NewPolicy(grpcpipe.PolicyConfig{Rules: map[string]grpcpipe.Requirement{"*": r}})
+	guard, err := policy.New(policy.Config{Rules: map[string]policy.Requirement{"*": r}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func callUnderPolicy(t *testing.T, r grpcpipe.Requirement, args ...string) (seen
 		return handler(ctx, req)
 	}
 	pipe := testproc.PipeName()
-	s := interoptest.NewServer(append(append(grpcpipe.ServerOptions(), grpc.ChainUnaryInterceptor(note)), policy.ServerOptions()...)...)
+	s := interoptest.NewServer(append(append(grpcpipe.ServerOptions(), grpc.ChainUnaryInterceptor(note)), guard.ServerOptions()...)...)
 	t.Cleanup(s.Stop)
 	serve(t, s, pipe)
 	ctx, cancel := context.WithTimeout(t.Context(), clientLimit)
