@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+var (
+	_ net.Conn     = (*Conn)(nil)
+	_ syscall.Conn = (*Conn)(nil)
+)
+
 // A Conn is one end of a connection over a pipe. Its methods are safe for
 // concurrent use. Read, Write and the methods that set deadlines do not allocate.
 // Errors are of type *net.OpError, except io.EOF.

@@ -14,8 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const network = "unix"
-
 // A conn is a socket with what has been asked about its other end.
 type conn struct {
 	*net.UnixConn

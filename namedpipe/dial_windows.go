@@ -2,13 +2,8 @@ package namedpipe
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"strings"
 
 	"golang.org/x/sys/windows"
-
-	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
 // qosLevels are CreateFile's security flags for each level. With static
@@ -16,8 +11,6 @@ import (
 // before Trust has looked at the server. With dynamic tracking there is no token
 // to act with until the client's first write, so the levels that let the server
 // act as the client use that.
-const network = "pipe"
-
 var qosLevels = map[ImpersonationLevel]uint32{
 	Identification: windows.SECURITY_IDENTIFICATION,
 	Anonymous:      windows.SECURITY_ANONYMOUS,
@@ -26,7 +19,7 @@ var qosLevels = map[ImpersonationLevel]uint32{
 }
 
 // open makes one attempt. CreateFile of a pipe doesn't wait, so the context is
-// not asked.
+// not used.
 func (d *Dialer) open(_ context.Context, addr *Addr) (conn, error) {
 	path, err := windows.UTF16PtrFromString(addr.path)
 	if err != nil {
@@ -40,65 +33,3 @@ func (d *Dialer) open(_ context.Context, addr *Addr) (conn, error) {
 	}
 	return newConn(pipe, addr)
 }
-
-// insideAppContainer tells whether this process may only use names of the form
-// LOCAL\NAME, and whether the path is none.
-func insideAppContainer(path string) bool {
-	const local = pipename.Prefix + `LOCAL\`
-	pkg, err := packageOf(windows.GetCurrentProcessToken())
-	return err == nil && pkg != nil && (len(path) < len(local) || !strings.EqualFold(path[:len(local)], local))
-}
-
-func explainOpen(path string, err error) error {
-	if err == windows.ERROR_ACCESS_DENIED && insideAppContainer(path) {
-		return explain(err, "access denied: this process is in an AppContainer", `its names have the form LOCAL\NAME`)
-	}
-	switch err {
-	case windows.ERROR_FILE_NOT_FOUND, windows.ERROR_PATH_NOT_FOUND:
-		return explain(err, "there is no such pipe", "start the server, or check the name")
-	case windows.ERROR_PIPE_BUSY:
-		return explain(err, "all instances of the pipe are taken", "its server accepts too slowly, or has gone while clients still hold the pipe")
-	case windows.ERROR_ACCESS_DENIED:
-		return explain(err, "access denied: the pipe doesn't admit this user", "ask whoever runs the server, or run as the same user and with the same elevation")
-	case windows.ERROR_INVALID_NAME, windows.ERROR_BAD_PATHNAME:
-		return explainAs(fs.ErrInvalid, err, "Windows doesn't take this name", "choose another name")
-	}
-	return explain(err, "can't open the pipe", "")
-}
-
-// explainCreate says what an error from the making of an instance means.
-func explainCreate(path string, err error) error {
-	if _, explained := err.(*problem); explained {
-		return err
-	}
-	if err == windows.STATUS_ACCESS_DENIED && insideAppContainer(path) {
-		return explainAs(fs.ErrPermission, err, "access denied: this process is in an AppContainer", `its names have the form LOCAL\NAME`)
-	}
-	switch err {
-	case windows.STATUS_OBJECT_NAME_COLLISION, windows.STATUS_INSTANCE_NOT_AVAILABLE, windows.STATUS_PIPE_NOT_AVAILABLE:
-		return explainAs(errNameTaken, err, "another server is listening on this name, or clients of one that has gone still hold it", "stop it, or choose another name")
-	case windows.STATUS_ACCESS_DENIED:
-		return explainAs(fs.ErrPermission, err, "access denied: this user may not make a pipe of this name", `names under ProtectedPrefix\Administrators\ are for administrators only`)
-	case windows.STATUS_OBJECT_NAME_INVALID, windows.STATUS_OBJECT_PATH_INVALID:
-		return explainAs(fs.ErrInvalid, err, "Windows doesn't take this name", "choose another name")
-	case windows.STATUS_OBJECT_NAME_NOT_FOUND, windows.STATUS_OBJECT_PATH_NOT_FOUND:
-		return explainAs(fs.ErrNotExist, err, "the part of the name before its last \\ doesn't exist", "choose another name")
-	}
-	return explain(err, "can't make the pipe", "")
-}
-
-// isBusy tells that a server is there and has no instance free just now.
-func isBusy(err error) bool { return errors.Is(err, windows.ERROR_PIPE_BUSY) }
-
-// isMissing tells that there is no server yet, or no longer.
-func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
-
-// isPeerGone tells that the other end has closed the connection: Kestrel, which
-// disconnects before it closes, gives ERROR_PIPE_NOT_CONNECTED.
-func isPeerGone(err error) bool {
-	return errors.Is(err, windows.ERROR_BROKEN_PIPE) || errors.Is(err, windows.ERROR_PIPE_NOT_CONNECTED) || errors.Is(err, windows.ERROR_NO_DATA)
-}
-
-// nameExists reports whether there is a pipe of this name. What can't be found
-// out counts as a pipe.
-func nameExists(path string) bool { return pipename.Find(path) != windows.ERROR_FILE_NOT_FOUND }

@@ -3,6 +3,7 @@ package namedpipe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -58,13 +59,23 @@ func explainAs(as, err error, what, remedy string) error {
 	return p
 }
 
+// otherAccess returns the error for a name whose pipe has another access than this
+// listener's.
+func otherAccess(theirs, ours string) error {
+	return &problem{
+		text: fmt.Sprintf("the pipe that has the name has another access (%s) than this ListenConfig.Access (%s), and it can't be changed while it is served: "+
+			"use the same Access, or stop the server first", theirs, ours),
+		causes: []error{fs.ErrInvalid},
+	}
+}
+
 // opError is the one place that makes errors for callers: a *net.OpError with
 // the pipe's full path. io.EOF stays bare, as package io asks.
 func opError(op string, addr *Addr, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	return &net.OpError{Op: op, Net: network, Addr: addr, Err: bare(err)}
+	return &net.OpError{Op: op, Net: addr.Network(), Addr: addr, Err: bare(err)}
 }
 
 // bare takes off what the layers below have put around an error.

@@ -14,8 +14,6 @@ import (
 
 // Systems without named pipes or Unix sockets: everything compiles and says so.
 
-const network = "unix"
-
 type conn struct{ net.Conn }
 
 func (conn) SyscallConn() (syscall.RawConn, error) { return nil, errSystem }

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
 // How many instances a pipe may have is fixed by whoever makes the first. No
@@ -50,6 +52,10 @@ func (l *listener) claim() (windows.Handle, error) {
 		}
 	}
 }
+
+// nameExists reports whether there is a pipe of this name. What can't be found
+// out counts as a pipe.
+func nameExists(path string) bool { return pipename.Find(path) != windows.ERROR_FILE_NOT_FOUND }
 
 // disconnect sees to it that the anchor takes no clients. Wine has it wait for
 // one and disconnects only what is connected, so there this process connects to

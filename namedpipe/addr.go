@@ -1,6 +1,35 @@
 package namedpipe
 
-import "github.com/grpcpipe/grpcpipe/internal/pipename"
+import (
+	"net"
+	"runtime"
+
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
+)
+
+// Addr is the address of a pipe. Its methods are safe for concurrent use.
+type Addr struct {
+	path string
+}
+
+var _ net.Addr = (*Addr)(nil)
+
+// Network returns "pipe" on Windows and "unix" elsewhere.
+func (a *Addr) Network() string {
+	if runtime.GOOS == "windows" {
+		return "pipe"
+	}
+	return "unix"
+}
+
+// String returns the full path: on Windows it begins with \\.\pipe\; elsewhere it
+// is the path of the socket.
+func (a *Addr) String() string {
+	if a == nil {
+		return "<nil>"
+	}
+	return a.path
+}
 
 // ResolveAddr returns the address that a name stands for. It does not check
 // whether such a pipe exists. These spellings mean the same pipe:
