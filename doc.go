@@ -16,5 +16,6 @@
 //	reply, err := pb.NewGreeterClient(conn).SayHello(ctx, request)
 //
 // [NewClient] lists the spellings of a target. By default only the current user
-// can connect. Nothing leaves the machine; see package namedpipe.
+// can connect; package namedpipe has the rules for connections, package policy
+// those for calls. Nothing leaves the machine.
 package grpcpipe
