@@ -1,37 +1,39 @@
 package cli
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"io"
-	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/mem"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/dynamicpb"
 
-	"github.com/grpcpipe/grpcpipe"
-	"github.com/grpcpipe/grpcpipe/internal/inspect"
 	"github.com/grpcpipe/grpcpipe/internal/load"
 )
 
 type benchFlags struct {
 	dataFlags
+	template bool
+	rows     string
+
 	concurrency int
+	ramp        time.Duration
 	connections int
-	rate        float64
+	rateText    string
+	rate        load.Rate
 	duration    time.Duration
 	warmup      time.Duration
 	count       int64
 	deadline    time.Duration
-	html        string
+	streamCount int
+	streamPause time.Duration
+
+	countErrors bool
+	tagTexts    []string
+	tags        map[string]string
+	html, csv   string
+	failTexts   []string
+	failIf      []failCondition
+	compare     string
+	earlier     *summary
 }
 
 const (
@@ -54,16 +56,34 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: `Load a method and measure its latency.
 
 The closed loop keeps --concurrency calls under way: each begins when one before
-it has ended. The open loop (--rate) begins so many calls a second whatever
+it has ended. The open loop (--rate) begins that number of calls a second whatever
 becomes of them, and measures each from when it should have begun, so that a
-server that stands still is seen as its users would see it.
+server that stands still is seen as its users would see it. --rate 100..1000
+raises the rate over the duration, --rate 100..1000/10 in ten steps.
 
-The request is encoded once. A streaming call counts as one, from its first
-request to the end of the stream. Ctrl-C ends a bench early and shows what was
-measured. The exit status is 64 plus the commonest code if calls failed.`,
+Several requests in -d are used in turn, one for each call; a method that takes a
+stream gets all of them in each call. --rows FILE has one request in each row: CSV
+with the names of fields in its first line, such as user.name, or JSON, one
+object a line. --template expands -d for each call as a Go template with .N, the
+number of the call, .Row, the columns of a row of --rows, and the functions
+random FROM TO, randomText LENGTH, randomBytes LENGTH (in base64), pick A B..., uuid, now
+and json VALUE. All rows are checked before anything is sent.
+
+--fail-if ends the command with status 4 if a condition holds: 'p99>5ms',
+'mean>=1ms', 'rate<1000', 'errors>0', 'error-rate>1%', 'missed>0'. With --compare
+EARLIER.json, which is the output of bench -o json, a table shows what has changed
+and how much the seconds of each run differ by themselves, and conditions may
+be relative: 'p99>+10%'.
+
+A streaming call counts as one, from its first request to the end of the stream.
+Ctrl-C ends a bench early and shows what was measured. The exit status is 64 plus
+the most frequent code if calls failed, unless --fail-if says what is a failure.`,
 		Example: `  grpcpipe bench MyPipe greet.Greeter/SayHello -d '{"name":"World"}'
   grpcpipe bench MyPipe greet.Greeter/SayHello --concurrency 64 --duration 30s --html report.html
-  grpcpipe bench MyPipe greet.Greeter/SayHello --rate 2000 -o json`,
+  grpcpipe bench MyPipe greet.Greeter/SayHello --rate 2000 -o json > before.json
+  grpcpipe bench MyPipe greet.Greeter/SayHello --rate 2000 --compare before.json --fail-if 'p99>+10%'
+  grpcpipe bench MyPipe greet.Greeter/SayHello --template -d '{"name":"user {{.N}}"}'
+  grpcpipe bench MyPipe greet.Greeter/SayHello --rows users.csv`,
 		Args:              args("TARGET", "METHOD"),
 		ValidArgsFunction: a.completeTarget(&conn, &from, true),
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
@@ -72,253 +92,75 @@ measured. The exit status is 64 plus the commonest code if calls failed.`,
 	}
 	f := cmd.Flags()
 	flags.dataFlags.add(cmd)
+	f.BoolVar(&flags.template, "template", false, "expand -d for each call as a Go template (see above)")
+	f.StringVar(&flags.rows, "rows", "", "file with a request in each row: CSV if its name ends in .csv, else JSON, one a line")
 	f.IntVarP(&flags.concurrency, "concurrency", "c", 0, "calls under way at the same time (default 1; with --rate at most 256)")
+	durationVar(f, &flags.ramp, "ramp", "", 0, "time over which the calls of the closed loop start, one after the other (default at once)")
 	f.IntVar(&flags.connections, "connections", 1, "connections to spread the calls over")
-	f.Float64VarP(&flags.rate, "rate", "r", 0, "begin so many calls a second: the open loop")
+	f.StringVarP(&flags.rateText, "rate", "r", "", "calls to begin a second, the open loop: N, FROM..TO for a ramp, FROM..TO/STEPS for steps")
 	durationVar(f, &flags.duration, "duration", "", 10*time.Second, "how long to measure")
 	durationVar(f, &flags.warmup, "warmup", "", time.Second, "how long to call before that without measuring")
-	f.Int64VarP(&flags.count, "count", "n", 0, "end after so many calls (default none)")
+	f.Int64VarP(&flags.count, "count", "n", 0, "number of calls after which to end (default none)")
 	durationVar(f, &flags.deadline, "deadline", "", 0, "timeout of each call (default none)")
+	f.IntVar(&flags.streamCount, "stream-count", 0, "requests to send in each stream, the given ones over and over (default each once)")
+	durationVar(f, &flags.streamPause, "stream-interval", "", 0, "time between two requests of a stream (default none)")
+	f.BoolVar(&flags.countErrors, "count-errors", false, "put failed calls among the latencies")
+	f.StringArrayVar(&flags.tagTexts, "tag", nil, "name=value to keep with the results (repeatable)")
 	f.StringVar(&flags.html, "html", "", "write a report with charts to this file; it needs nothing from the network")
+	f.StringVar(&flags.csv, "csv", "", "write each call to this file: when it began, how long it took, its status")
+	f.StringArrayVar(&flags.failTexts, "fail-if", nil, "condition under which the exit status is 4, such as 'p99>5ms' (repeatable)")
+	f.StringVar(&flags.compare, "compare", "", "file with the output of an earlier bench -o json to compare with")
 	cmd.MarkFlagFilename("html", "html")
+	cmd.MarkFlagFilename("csv", "csv")
+	cmd.MarkFlagFilename("rows", "csv", "json", "ndjson")
+	cmd.MarkFlagFilename("compare", "json")
 	conn.add(cmd)
 	from.add(cmd)
 	return cmd
 }
 
 func (f *benchFlags) check() error {
+	var err error
+	if f.rateText != "" {
+		if f.rate, err = parseRate(f.rateText); err != nil {
+			return err
+		}
+	}
 	switch {
 	case f.concurrency < 0 || f.concurrency > maxWorkers:
 		return usage("--concurrency %d: write a number from 1 to %d", f.concurrency, maxWorkers)
 	case f.connections < 1 || f.connections > 1000:
 		return usage("--connections %d: write a number from 1 to 1000", f.connections)
-	case f.rate < 0 || f.rate > 1e6:
-		return usage("--rate %v: write calls a second, up to 1000000", f.rate)
-	case f.warmup < 0 || f.deadline < 0 || f.count < 0:
-		return usage("--warmup, --deadline and --count can't be less than zero")
+	case f.warmup < 0 || f.deadline < 0 || f.count < 0 || f.ramp < 0 || f.streamPause < 0 || f.streamCount < 0:
+		return usage("--warmup, --deadline, --count, --ramp, --stream-interval and --stream-count can't be less than zero")
+	case f.streamCount > maxRequests:
+		return usage("--stream-count %d: write a number up to %d", f.streamCount, maxRequests)
+	case f.ramp > 0 && f.rate.From > 0:
+		return usage("--ramp is for the closed loop: with --rate write FROM..TO")
+	case f.template && f.data == "":
+		return usage("--template expands -d: give it too")
+	case f.rows != "" && f.data != "" && !f.template:
+		return usage("--rows and -d exclude each other without --template: leave one out, or add --template")
 	}
 	if f.concurrency == 0 {
 		f.concurrency = 1
-		if f.rate > 0 {
+		if f.rate.From > 0 {
 			f.concurrency = openWorkers
 		}
 	}
-	if err := namesFile("--html", f.html); err != nil {
+	if f.tags, err = parseTags(f.tagTexts); err != nil {
+		return err
+	}
+	if f.compare != "" {
+		if f.earlier, err = readSummary(f.compare); err != nil {
+			return err
+		}
+	}
+	if f.failIf, err = parseConditions(f.failTexts, f.earlier); err != nil {
+		return err
+	}
+	if err := errors.Join(namesFile("--html", f.html), namesFile("--csv", f.csv)); err != nil {
 		return err
 	}
 	return positive("--duration", f.duration)
 }
-
-// A bench is one run.
-type bench struct {
-	target, method string
-	flags          benchFlags
-	desc           *grpc.StreamDesc
-	path           string
-	requests       []raw
-	channels       []*grpc.ClientConn
-	// ctx is that of the calls. It holds their headers and never ends: all calls
-	// under way would share the lock and the list of the one that does. Ctrl-C
-	// closes the channels instead.
-	ctx context.Context
-}
-
-func (a *app) bench(ctx context.Context, conn *connFlags, from *schemaFlags, flags benchFlags, target, method string) error {
-	if err := flags.check(); err != nil {
-		return err
-	}
-	cfg, md, err := conn.config(target, true)
-	if err != nil {
-		return err
-	}
-	b := &bench{target: target, flags: flags, ctx: context.WithoutCancel(ctx)}
-	if len(md) > 0 {
-		b.ctx = metadata.NewOutgoingContext(b.ctx, md)
-	}
-	if err := b.prepare(ctx, a, cfg, from, method); err != nil {
-		return err
-	}
-	if err := b.connect(ctx, cfg); err != nil {
-		return err
-	}
-	defer b.close()
-	defer context.AfterFunc(ctx, b.close)()
-	var report *os.File
-	if flags.html != "" { // before the work is done
-		if report, err = os.Create(flags.html); err != nil {
-			return usage("--html: %w", err)
-		}
-		defer report.Close()
-	}
-	// Collecting garbage more often than the memory of this machine calls for
-	// would only be measured too.
-	defer debug.SetGCPercent(debug.SetGCPercent(benchGC))
-	res := load.Run(ctx, load.Config{
-		Call: b.call, Workers: flags.concurrency, Rate: flags.rate, Warmup: flags.warmup,
-		Duration: flags.duration, Count: flags.count, Progress: a.progress(),
-	})
-	a.endProgress()
-	out := b.summary(res)
-	if report != nil {
-		if err := errors.Join(writeHTML(report, out), report.Close()); err != nil {
-			return internal(err)
-		}
-	}
-	if a.json() {
-		err = a.printJSON(out)
-	} else {
-		err = a.printSummary(out)
-	}
-	return errors.Join(err, out.failure())
-}
-
-// prepare finds the method, checks that the server is there, and encodes the
-// requests.
-func (b *bench) prepare(ctx context.Context, a *app, cfg inspect.Config, from *schemaFlags, method string) error {
-	in, err := a.openRequests(ctx, b.flags.dataFlags)
-	if err != nil {
-		return err
-	}
-	defer in.close()
-	in.target = b.target
-	s, err := inspect.Dial(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	sch, err := from.open(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer sch.Close()
-	m, err := sch.Method(method)
-	if err != nil {
-		return err
-	}
-	b.method, b.path = inspect.MethodPath(m)[1:], inspect.MethodPath(m)
-	b.desc = &grpc.StreamDesc{StreamName: string(m.Name()), ClientStreams: m.IsStreamingClient(), ServerStreams: m.IsStreamingServer()}
-	return b.encode(in, m, sch)
-}
-
-func (b *bench) encode(in *requests, m protoreflect.MethodDescriptor, sch *inspect.Schema) error {
-	for {
-		msg := dynamicpb.NewMessage(m.Input())
-		err := in.next(msg, sch.Types())
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		data, err := proto.Marshal(msg)
-		if err != nil {
-			return internal(err)
-		}
-		b.requests = append(b.requests, raw{mem.BufferSlice{mem.SliceBuffer(data)}})
-		if len(b.requests) > maxRequests {
-			return usage("%s has more than %d requests: give a stream fewer", in.name, maxRequests)
-		}
-	}
-	switch n := len(b.requests); {
-	case n == 0 && in.given:
-		return usage("%s is empty: write a request as JSON, or leave -d out for an empty request", in.name)
-	case n == 0 && !m.IsStreamingClient():
-		b.requests = append(b.requests, raw{mem.BufferSlice{mem.SliceBuffer{}}})
-	case n > 1 && !m.IsStreamingClient():
-		return usage("%s has more than one request, and %s takes one", in.name, m.Name())
-	}
-	return nil
-}
-
-// connect makes the channels that are measured: the library's own, without what
-// this command puts around connections to tell their stages.
-func (b *bench) connect(ctx context.Context, cfg inspect.Config) error {
-	opts, err := inspect.Options(cfg)
-	if err != nil {
-		return err
-	}
-	// Not with each call, for which grpc would make a list of the options again.
-	opts = append(opts, grpc.WithDefaultCallOptions(append(b.flags.options(), grpc.ForceCodecV2(rawCodec{}))...))
-	for range b.flags.connections {
-		cc, err := grpcpipe.NewClient(b.target, opts...)
-		if err != nil {
-			return internal(err)
-		}
-		b.channels = append(b.channels, cc)
-		if err := inspect.Ready(ctx, cc, cfg); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *bench) close() {
-	for _, cc := range b.channels {
-		cc.Close()
-	}
-}
-
-// call makes one call.
-func (b *bench) call(worker int) error {
-	cc, ctx := b.channels[worker%len(b.channels)], b.ctx
-	if b.flags.deadline > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, b.flags.deadline)
-		defer cancel()
-	}
-	if !b.desc.ClientStreams && !b.desc.ServerStreams {
-		return cc.Invoke(ctx, b.path, &b.requests[0], nothing)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := cc.NewStream(ctx, b.desc, b.path)
-	if err != nil {
-		return err
-	}
-	// The requests go out while the responses come in, for either end may wait
-	// for the other.
-	sent := make(chan struct{})
-	go func() {
-		defer close(sent)
-		for i := range b.requests {
-			if stream.SendMsg(&b.requests[i]) != nil {
-				return // RecvMsg has the reason
-			}
-		}
-		stream.CloseSend() // never fails
-	}()
-	for {
-		err := stream.RecvMsg(nothing)
-		if err == nil && b.desc.ServerStreams {
-			continue
-		}
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		cancel()
-		<-sent
-		return err
-	}
-}
-
-// raw is a message that is already encoded.
-type raw struct{ data mem.BufferSlice }
-
-// rawCodec hands messages on as they are.
-type rawCodec struct{}
-
-func (rawCodec) Name() string { return "proto" }
-
-func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
-	r, ok := v.(*raw)
-	if !ok {
-		return nil, fmt.Errorf("%T is not encoded", v)
-	}
-	return r.data, nil
-}
-
-// Unmarshal leaves a response as it is: the bench counts, it doesn't read.
-func (rawCodec) Unmarshal(mem.BufferSlice, any) error { return nil }
-
-// nothing is what responses are decoded into.
-var nothing = &raw{}

@@ -15,29 +15,35 @@ import (
 // summary is the outcome of a bench, as `-o json` prints it. Times are in
 // microseconds unless their name says otherwise.
 type summary struct {
-	Target      string           `json:"target"`
-	Method      string           `json:"method"`
-	Loop        string           `json:"loop"` // closed or open
-	Rate        float64          `json:"rate,omitempty"`
-	Concurrency int              `json:"concurrency"`
-	Connections int              `json:"connections"`
-	Warmup      float64          `json:"warmup_s"`
-	Duration    float64          `json:"duration_s"`
-	Interrupted bool             `json:"interrupted"`
-	Started     time.Time        `json:"started"`
-	Calls       int64            `json:"calls"`
-	PerSecond   float64          `json:"calls_per_second"`
-	Missed      int64            `json:"missed"` // due in the open loop and never begun
-	Errors      []errorJSON      `json:"errors"`
-	Min         float64          `json:"min_us"`
-	Mean        float64          `json:"mean_us"`
-	StdDev      float64          `json:"stddev_us"`
-	Max         float64          `json:"max_us"`
-	Percentiles []percentileJSON `json:"percentiles"`
-	Histogram   []bucketJSON     `json:"histogram"`
-	Series      []pointJSON      `json:"series"`
-	Environment map[string]any   `json:"environment"`
+	Target      string            `json:"target"`
+	Method      string            `json:"method"`
+	Loop        string            `json:"loop"` // closed or open
+	Rate        float64           `json:"rate,omitempty"`
+	RateTo      float64           `json:"rate_to,omitempty"`
+	RateSteps   int               `json:"rate_steps,omitempty"`
+	Concurrency int               `json:"concurrency"`
+	Connections int               `json:"connections"`
+	Warmup      float64           `json:"warmup_s"`
+	Duration    float64           `json:"duration_s"`
+	Interrupted bool              `json:"interrupted"`
+	Started     time.Time         `json:"started"`
+	Calls       int64             `json:"calls"`
+	PerSecond   float64           `json:"calls_per_second"`
+	Missed      int64             `json:"missed"` // due in the open loop and never begun
+	Errors      []errorJSON       `json:"errors"`
+	CountErrors bool              `json:"errors_in_latencies,omitempty"`
+	Min         float64           `json:"min_us"`
+	Mean        float64           `json:"mean_us"`
+	StdDev      float64           `json:"stddev_us"`
+	Max         float64           `json:"max_us"`
+	Percentiles []percentileJSON  `json:"percentiles"`
+	Histogram   []bucketJSON      `json:"histogram"`
+	Series      []pointJSON       `json:"series"`
+	Environment map[string]any    `json:"environment"`
+	Tags        map[string]string `json:"tags,omitempty"`
+	Compare     *comparison       `json:"compare,omitempty"`
 	result      *load.Result
+	earlier     *summary
 }
 
 type errorJSON struct {
@@ -71,18 +77,20 @@ func us(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
 func (b *bench) summary(r *load.Result) *summary {
 	s := &summary{
-		Target: b.target, Method: b.method, Loop: "closed", Rate: b.flags.rate, Concurrency: b.flags.concurrency,
+		Target: b.target, Method: b.method, Loop: "closed", Rate: b.flags.rate.From, RateTo: b.flags.rate.To, RateSteps: b.flags.rate.Steps, Concurrency: b.flags.concurrency,
 		Connections: b.flags.connections, Warmup: b.flags.warmup.Seconds(), Duration: r.Elapsed.Seconds(),
-		Interrupted: r.Interrupted, Started: r.Started.UTC().Truncate(time.Millisecond), Calls: r.Calls, Missed: r.Missed, result: r,
+		Interrupted: r.Interrupted, Started: r.Started.UTC().Truncate(time.Millisecond), Calls: r.Calls, Missed: r.Missed, CountErrors: b.flags.countErrors, Tags: b.flags.tags, result: r,
 		Errors: []errorJSON{}, Histogram: []bucketJSON{}, Series: []pointJSON{}, Percentiles: []percentileJSON{},
 	}
-	if b.flags.rate > 0 {
+	if r.Elapsed > 0 {
+		s.PerSecond = float64(r.Calls) / r.Elapsed.Seconds()
+	}
+	if b.flags.rate.From > 0 {
 		s.Loop = "open"
 	}
-	if r.Calls > 0 {
+	if r.Latency.TotalCount() > 0 {
 		s.Min, s.Max = float64(r.Latency.Min())/1e3, float64(r.Latency.Max())/1e3
 		s.Mean, s.StdDev = r.Latency.Mean()/1e3, r.Latency.StdDev()/1e3
-		s.PerSecond = float64(r.Calls) / r.Elapsed.Seconds()
 		for _, p := range shownPercentiles {
 			s.Percentiles = append(s.Percentiles, percentileJSON{p, us(r.Percentile(p))})
 		}
@@ -122,7 +130,14 @@ func (s *summary) load() string {
 		conns = "1 connection"
 	}
 	if s.Loop == "open" {
-		return fmt.Sprintf("open loop, %v calls a second, at most %d under way over %s", s.Rate, s.Concurrency, conns)
+		rate := fmt.Sprint(s.Rate)
+		if s.RateTo != 0 {
+			rate = fmt.Sprintf("%v to %v", s.Rate, s.RateTo)
+		}
+		if s.RateSteps > 1 {
+			rate += fmt.Sprintf(" in %d steps", s.RateSteps)
+		}
+		return fmt.Sprintf("open loop, %s calls a second, at most %d under way over %s", rate, s.Concurrency, conns)
 	}
 	return fmt.Sprintf("closed loop, %d under way over %s", s.Concurrency, conns)
 }
@@ -137,6 +152,9 @@ func (a *app) printSummary(s *summary) error {
 	if s.Interrupted {
 		b.WriteString(p.yellow(", interrupted"))
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Tags)) {
+		fmt.Fprintf(&b, "\n%s: %s", oneLine(name), oneLine(s.Tags[name]))
+	}
 	fmt.Fprintf(&b, "\n\n  calls    %d (%.0f/s)\n", s.Calls, s.PerSecond)
 	if s.Missed > 0 {
 		fmt.Fprintf(&b, "  %s   %d calls were due and never begun: the rate of %v/s was not reached, for all %d calls were under way: raise --concurrency or --connections, or lower --rate\n", p.yellow("missed"), s.Missed, s.Rate, s.Concurrency)
@@ -144,13 +162,16 @@ func (a *app) printSummary(s *summary) error {
 	for _, e := range s.Errors {
 		fmt.Fprintf(&b, "  %s   %d %s: %s\n", p.red("errors"), e.Count, e.Name, e.Message)
 	}
-	if s.Calls > 0 {
+	if len(s.Percentiles) > 0 {
 		fmt.Fprintf(&b, "  latency  min %s, mean %s, max %s\n", spanUS(s.Min), spanUS(s.Mean), spanUS(s.Max))
 		for _, x := range s.Percentiles {
 			fmt.Fprintf(&b, "  %-8s %s\n", fmt.Sprintf("p%v", x.P), spanUS(x.US))
 		}
 		b.WriteByte('\n')
 		s.bars(&b, p, width(a.stdout))
+	}
+	if s.Compare != nil {
+		b.WriteString(s.Compare.table(p))
 	}
 	_, err := a.stdout.Write([]byte(b.String()))
 	return err

@@ -23,6 +23,7 @@ const (
 	exitInternal = 1
 	exitUsage    = 2
 	exitConnect  = 3
+	exitFailed   = 4  // a condition of --fail-if, or a difference that replay found
 	exitStatus   = 64 // plus the gRPC code
 )
 
@@ -52,6 +53,8 @@ func (f *failure) kind() string {
 		return "usage"
 	case f.exit == exitConnect:
 		return "connect"
+	case f.exit == exitFailed:
+		return "failed"
 	case f.exit >= exitStatus:
 		return "status"
 	}
@@ -117,7 +120,9 @@ func report(w io.Writer, asJSON bool, err error) int {
 	switch {
 	case f.said:
 	case asJSON:
-		json.NewEncoder(w).Encode(map[string]any{"error": f.asJSON()})
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.Encode(map[string]any{"error": f.asJSON()})
 	default:
 		fmt.Fprintln(w, "grpcpipe:", oneLine(f.Error()))
 		for _, d := range f.details() {

@@ -11,10 +11,11 @@ import (
 
 const exitCodesText = `The exit status says what became of a command:
 
-    0  it did what it was asked to
+    0  success
     1  an error inside grpcpipe, of a file or of the system, or Ctrl-C
     2  wrong usage: the command line, or the data given for a call
     3  the server could not be reached
+    4  a condition of bench --fail-if holds, or replay found a difference
    64  plus the number of the gRPC status that a call ended with:
 `
 
@@ -47,7 +48,7 @@ func (a *app) helpCommand() *cobra.Command {
 		Args:  args(),
 		RunE: a.run(func(*cobra.Command, []string) error {
 			if a.json() {
-				all := map[string]int{"ok": exitOK, "internal": exitInternal, "usage": exitUsage, "connect": exitConnect}
+				all := map[string]int{"ok": exitOK, "internal": exitInternal, "usage": exitUsage, "connect": exitConnect, "failed": exitFailed}
 				for _, c := range statusCodes() {
 					all[inspect.CodeName(c)] = exitStatus + int(c)
 				}

@@ -69,6 +69,7 @@ type requests struct {
 	flags  dataFlags
 	n      int
 
+	in   io.Reader
 	dec  *json.Decoder  // of JSON
 	text *bufio.Scanner // of the text format
 }
@@ -98,6 +99,7 @@ func (a *app) openRequests(ctx context.Context, flags dataFlags) (*requests, err
 		}
 		r.name, r.file, in = name, f, inspect.Text(f)
 	}
+	r.in = in
 	if flags.format == "json" {
 		r.dec = json.NewDecoder(in)
 		return r, nil

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -152,6 +153,21 @@ func grpcPeer(kind string, args []string) *grpc.Server {
 			}
 			return nil
 		})...)...)
+	case "counting": // writes each name that it greets to a file, one a line
+		f, err := os.Create(args[0])
+		if err != nil {
+			panic(err)
+		}
+		var mu sync.Mutex
+		return interoptest.NewServer(append(grpcpipe.ServerOptions(), grpc.ChainUnaryInterceptor(
+			func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+				if r, ok := req.(interface{ GetName() string }); ok {
+					mu.Lock()
+					fmt.Fprintln(f, r.GetName())
+					mu.Unlock()
+				}
+				return next(ctx, req)
+			}))...)
 	case "small": // takes small messages only
 		most, _ := strconv.Atoi(args[0])
 		return interoptest.NewServer(append(grpcpipe.ServerOptions(), grpc.MaxRecvMsgSize(most))...)

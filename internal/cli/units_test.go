@@ -137,3 +137,54 @@ func TestAnnouncedTarget(t *testing.T) {
 		}
 	}
 }
+
+// The noise is half the distance of the quartiles of whole seconds, and unknown
+// of less than four.
+func TestSpread(t *testing.T) {
+	run := func(values ...float64) *summary {
+		s := &summary{}
+		for i, v := range values {
+			s.Series = append(s.Series, pointJSON{At: float64(i + 1), Calls: 1, P50: v})
+		}
+		return s
+	}
+	p50 := func(p pointJSON) float64 { return p.P50 }
+	if got := spread(run(100, 100, 100), p50); got >= 0 {
+		t.Errorf("three seconds: %v", got)
+	}
+	if got := spread(run(90, 100, 110, 100, 100), p50); got != 0 {
+		t.Errorf("one second in five differs: %v", got)
+	}
+	if got := spread(run(80, 90, 100, 110, 120), p50); got != 0.1 {
+		t.Errorf("%v, want 0.1", got)
+	}
+	cut := run(80, 90, 100, 110, 120, 5000)
+	cut.Series[5].At = 5.2 // the end of the run
+	if got := spread(cut, p50); got != 0.1 {
+		t.Errorf("with a cut second %v, want 0.1", got)
+	}
+}
+
+func TestConditions(t *testing.T) {
+	s := &summary{Calls: 99, PerSecond: 1000, Errors: []errorJSON{{Count: 1}}, Mean: 2000, Percentiles: []percentileJSON{{99, 5000}}}
+	s.earlier = &summary{Calls: 1, Mean: 1000, Percentiles: []percentileJSON{{99, 5000}}}
+	for text, want := range map[string]bool{
+		"p99>5ms": false, "p99>=5ms": true, "p99<6ms": true, "mean > 1.9ms": true, "rate<1000": false, "rate<=1e3": false, "rate<1001": true,
+		"errors>0": true, "error-rate>1%": false, "error-rate>=0.01": true, "mean>+99%": true, "mean>+101%": false, "p99<-1%": false, "calls<100": true, "missed>0": false,
+	} {
+		c, err := parseCondition(text, s.earlier)
+		if text == "rate<=1e3" {
+			if err == nil {
+				t.Errorf("%s was read", text)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := s.judge([]failCondition{c}) != nil; got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}

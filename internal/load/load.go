@@ -32,9 +32,16 @@ type Config struct {
 	Call func(worker int) error
 	// Workers is how many calls can be under way at the same time.
 	Workers int
-	// Rate, if not 0, is how many calls a second are to begin, whatever becomes
-	// of them: the open loop.
-	Rate float64
+	// Rate, if its From is not 0, is how many calls a second are to begin,
+	// whatever becomes of them: the open loop.
+	Rate Rate
+	// Ramp, if not 0, is the time over which the workers of the closed loop
+	// start, one after the other, from the end of the warm-up on.
+	Ramp time.Duration
+	// CountErrors puts failed calls among the latencies.
+	CountErrors bool
+	// Each, if not nil, is told of each call that counts, by its worker.
+	Each func(due time.Time, took time.Duration, err error)
 	// Warmup is made first and not counted.
 	Warmup time.Duration
 	// Duration is for how long calls are begun and counted, unless Count calls
@@ -69,7 +76,7 @@ type Result struct {
 	Calls       int64 // that ended well
 	Errors      map[codes.Code]int64
 	FirstErrors map[codes.Code]string
-	Latency     *hdrhistogram.Histogram // in nanoseconds, of the calls that ended well
+	Latency     *hdrhistogram.Histogram // in nanoseconds, of the calls that ended well, with CountErrors of all
 	Series      []Point
 	Interrupted bool
 	// Missed is how many calls the open loop should have begun and had not when
@@ -132,12 +139,15 @@ func Run(ctx context.Context, cfg Config) *Result {
 func (r *run) loop(ctx context.Context, i int, w *worker) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	if r.cfg.Ramp > 0 && i > 0 {
+		sleepUntil(ctx, timer, r.counts.Add(r.cfg.Ramp*time.Duration(i)/time.Duration(r.cfg.Workers)))
+	}
 	for ctx.Err() == nil {
 		start := time.Now()
-		if r.cfg.Rate > 0 {
+		if r.cfg.Rate.From > 0 {
 			// The call is due at its own time, however late its worker comes:
 			// what it has waited for that is part of its latency.
-			after := float64(r.next.Add(1)-1) / r.cfg.Rate
+			after := r.cfg.Rate.due(float64(r.next.Add(1)-1), r.cfg.Warmup.Seconds(), r.cfg.Duration.Seconds())
 			if after > r.end.Sub(r.began).Seconds() {
 				return // it may be too much for a time.Duration
 			}
@@ -165,6 +175,9 @@ func (r *run) loop(ctx context.Context, i int, w *worker) {
 		}
 		if counted {
 			r.record(w, took, err)
+			if r.cfg.Each != nil {
+				r.cfg.Each(start, took, err)
+			}
 		}
 		if err != nil && status.Code(err) == codes.Unavailable {
 			sleepUntil(ctx, timer, time.Now().Add(errorPause))
@@ -174,21 +187,27 @@ func (r *run) loop(ctx context.Context, i int, w *worker) {
 
 func (r *run) record(w *worker, took time.Duration, err error) {
 	if err != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.errors++
-		r.failed++
-		code := status.Code(err)
-		r.res.Errors[code]++
-		if r.res.FirstErrors[code] == "" {
-			r.res.FirstErrors[code] = status.Convert(err).Message()
+		r.recordError(err)
+		if !r.cfg.CountErrors {
+			return
 		}
-		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.took = append(w.took, took); len(w.took) == batch {
 		r.take(w)
+	}
+}
+
+func (r *run) recordError(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.errors++
+	r.failed++
+	code := status.Code(err)
+	r.res.Errors[code]++
+	if r.res.FirstErrors[code] == "" {
+		r.res.FirstErrors[code] = status.Convert(err).Message()
 	}
 }
 
@@ -245,6 +264,9 @@ func (r *run) collect(ctx context.Context, done <-chan struct{}) *Result {
 	}
 	r.res.Elapsed = max(time.Since(r.counts), 0) // Ctrl-C may come in the warm-up
 	r.res.Calls = r.res.Latency.TotalCount()
+	if r.cfg.CountErrors {
+		r.res.Calls -= r.errors
+	}
 	r.res.Interrupted = ctx.Err() != nil
 	r.res.Missed = r.missed.Load()
 	return r.res

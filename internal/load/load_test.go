@@ -21,7 +21,7 @@ func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
 	measure := func(rate float64) *Result {
 		var n atomic.Int64
 		return Run(t.Context(), Config{
-			Workers: 1, Rate: rate, Duration: time.Second,
+			Workers: 1, Rate: Rate{From: rate}, Duration: time.Second,
 			Call: func(int) error {
 				if n.Add(1) == 1 {
 					<-time.After(stall)
@@ -46,7 +46,7 @@ func TestRateNextToNothing(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	r := Run(ctx, Config{Workers: 2, Rate: 1e-13, Duration: 50 * time.Millisecond, Call: func(int) error { return nil }})
+	r := Run(ctx, Config{Workers: 2, Rate: Rate{From: 1e-13}, Duration: 50 * time.Millisecond, Call: func(int) error { return nil }})
 	if r.Interrupted || r.Calls != 1 {
 		t.Errorf("%d calls, interrupted %v", r.Calls, r.Interrupted)
 	}
@@ -122,7 +122,7 @@ func TestMissed(t *testing.T) {
 	began := time.Now()
 	r := Run(t.Context(), Config{
 		Call:    func(int) error { <-time.After(20 * time.Millisecond); return nil },
-		Workers: 1, Rate: 1000, Duration: 200 * time.Millisecond,
+		Workers: 1, Rate: Rate{From: 1000}, Duration: 200 * time.Millisecond,
 	})
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("it took %v", took)
