@@ -1,0 +1,249 @@
+package h2
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// A Handler is the layer above a connection. Its methods are called on whatever
+// goroutine reads, must not block, and hold none of the connection's locks.
+type Handler interface {
+	// NewStream returns a stream for a call that begins. Servers only.
+	NewStream() *Stream
+	// Head takes a request's header list, valid until it returns, and says when
+	// Start is due. over says that the list was cut at the limits. Servers only.
+	Head(st *Stream, fields []Field, over bool) StartAt
+	// Start begins to serve the stream. It returns false if the caller no longer
+	// is the connection's reader; see Conn.Inline. Servers only.
+	Start(st *Stream) bool
+	// Ready says that the peer's first SETTINGS are there.
+	Ready(c *Conn)
+	// GoAway says that the peer takes no more streams than it has.
+	GoAway(c *Conn, e *GoAwayError)
+	// Closed says that the connection has ended. It is called once.
+	Closed(c *Conn, err error)
+}
+
+// StartAt says when a request is to be served.
+type StartAt int
+
+const (
+	// AtHead is as soon as there is a header list.
+	AtHead StartAt = iota
+	// AtEnd is when the whole request is there, or will never be.
+	AtEnd
+)
+
+// A ConnError is what ended a connection: a breach of the protocol by the peer,
+// or, if Remote, one that the peer found in us.
+type ConnError struct {
+	Code   Code
+	Text   string
+	Remote bool
+}
+
+func (e *ConnError) Error() string {
+	if e.Remote {
+		return fmt.Sprintf("the peer ended the connection: %v %q", e.Code, e.Text)
+	}
+	return fmt.Sprintf("connection error: %v: %s", e.Code, e.Text)
+}
+
+func connError(code Code, format string, args ...any) error {
+	return &ConnError{Code: code, Text: fmt.Sprintf(format, args...)}
+}
+
+// A GoAwayError is a peer's GOAWAY.
+type GoAwayError struct {
+	Last uint32 // the highest stream that it may have acted on
+	Code Code
+	Text string
+}
+
+func (e *GoAwayError) Error() string {
+	return fmt.Sprintf("the peer takes no more calls on this connection: %v %q", e.Code, e.Text)
+}
+
+// A StreamError is what ended a stream before its time.
+type StreamError struct {
+	Code   Code
+	Remote bool
+}
+
+func (e *StreamError) Error() string {
+	if e.Remote {
+		return fmt.Sprintf("stream terminated by RST_STREAM with error code: %v", e.Code)
+	}
+	return fmt.Sprintf("stream reset: %v", e.Code)
+}
+
+// ErrClosed is the error of a connection that this end closed.
+var ErrClosed = errors.New("connection closed")
+
+// ErrDraining is why a connection takes no new streams: one of its ends is
+// closing it, or its ids are used up. Another connection may do.
+var ErrDraining = errors.New("connection takes no new streams")
+
+// A Conn is one end of a connection.
+type Conn struct {
+	car    Carrier
+	h      Handler
+	lim    Limits
+	server bool
+	tries  bool // of the carrier
+	guard  *Sentinel
+
+	mu      sync.Mutex
+	err     error // why the connection has ended
+	streams map[uint32]*Stream
+	open    int    // client: streams that count against the peer's limit
+	nextID  uint32 // client: of the next stream; server: the highest of the peer's
+	busy    int    // server: handlers at work
+
+	// What the peer has set.
+	peerMaxFrame int
+	peerWindow   int64 // initial
+	peerStreams  uint32
+	settled      bool // its first SETTINGS are there
+
+	// Sending.
+	sendWindow int64
+	enc        encoder
+	heads      headCache
+	out, spare outbox
+	writing    bool
+	control    int // answers in out
+	blocked    []*Stream
+	queue      []*opening // client: calls waiting for the peer's stream limit
+
+	// Receiving.
+	recvWindow int64        // what the peer may still send; guarded by mu
+	unread     atomic.Int64 // bytes that wait for slow readers
+
+	// GOAWAY.
+	draining  bool          // no new streams
+	goAway    *GoAwayError  // the peer's last
+	sentLast  uint32        // server: in our GOAWAY
+	sentFinal bool          // our GOAWAY named a real id
+	finishing bool          // closing as soon as all is written
+	flushed   chan struct{} // closed when nothing is left to write, if somebody waits for that
+	pings     map[[8]byte]chan<- struct{}
+	pingCount uint64
+
+	resets, glitches rate // the reader's
+	progress         int  // HEADERS and DATA either way since the last glitch; guarded by mu
+
+	// The reader's, which at a client is the holder of token.
+	token chan struct{}
+	rd    reader
+	dec   decoder
+
+	role    atomic.Uint64 // server: see role.go
+	leads   atomic.Uint64 // client: counts takings of the token
+	follows atomic.Uint64 // client: counts waits for another reader
+	stuck   atomic.Bool   // client: a write waits for the peer
+	watch   atomic.Bool   // the sentinel looks after it
+	quiet   int           // the sentinel's: ticks without a change
+	seen    uint64        // the sentinel's: role or leads when it last looked
+
+	ready chan struct{} // closed when the peer's settings are there
+	done  chan struct{} // closed when the connection has ended
+}
+
+// NewConn returns one end of a connection. A server's must then be served by
+// Serve, a client's begun by Start. Nothing is sent or read before. guard may be
+// nil for the process's own.
+func NewConn(car Carrier, h Handler, server bool, lim Limits, guard *Sentinel) *Conn {
+	c := &Conn{
+		car: car, h: h, server: server, lim: lim.withDefaults(), tries: car.Tries(), guard: guard,
+		streams:      map[uint32]*Stream{},
+		peerMaxFrame: minFrameSize, peerWindow: defaultWindow, peerStreams: 1 << 31,
+		sendWindow: defaultWindow,
+		recvWindow: defaultWindow,
+		sentLast:   maxStreamID,
+		token:      make(chan struct{}, 1),
+		done:       make(chan struct{}),
+		ready:      make(chan struct{}),
+	}
+	if guard == nil {
+		c.guard = watchman
+	}
+	c.enc.max = tableSize
+	c.dec.init(&c.lim)
+	c.resets = rate{burst: c.lim.Resets, perSecond: c.lim.ResetsPerSecond}
+	c.glitches = rate{burst: c.lim.Glitches, perSecond: c.lim.GlitchesPerSecond}
+	if !server {
+		c.nextID = 1
+		// Before the peer's SETTINGS there may be calls, but not without end.
+		c.peerStreams = 100
+	}
+	return c
+}
+
+// Done returns a channel that is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err returns why the connection has ended, or nil.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Close ends the connection and all its streams at once.
+func (c *Conn) Close() { c.fail(ErrClosed) }
+
+// fail ends the connection. It is the only way: the first error stays, the peer
+// is told why if it has to be, streams end, and whoever waits is woken.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.err = err
+	c.draining = true
+	var last []byte
+	var ce *ConnError
+	if !c.writing && c.tries { // otherwise a frame may be half written
+		if errors.As(err, &ce) && !ce.Remote {
+			last = appendGoAway(nil, c.lastPeerID(), ce.Code, ce.Text)
+		} else if err == ErrClosed && !c.sentFinal {
+			last = appendGoAway(nil, c.lastPeerID(), NoError, "")
+		}
+	}
+	streams := make([]*Stream, 0, len(c.streams))
+	for id, st := range c.streams {
+		delete(c.streams, id)
+		st.gone = true
+		streams = append(streams, st)
+	}
+	queue, pings := c.queue, c.pings
+	c.queue, c.blocked, c.pings = nil, nil, nil
+	c.mu.Unlock()
+
+	if last != nil {
+		c.car.TryWrite([][]byte{last})
+	}
+	c.car.Close()
+	close(c.done)
+	for _, st := range streams {
+		st.end(err)
+	}
+	for _, o := range queue {
+		o.ready <- struct{}{}
+	}
+	_ = pings // their senders look at done
+	c.h.Closed(c, err)
+}
+
+// lastPeerID is the highest stream of the peer's that we may have acted on.
+// c.mu is held.
+func (c *Conn) lastPeerID() uint32 {
+	if c.server {
+		return c.nextID
+	}
+	return 0
+}

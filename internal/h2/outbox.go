@@ -1,0 +1,217 @@
+package h2
+
+import (
+	"runtime"
+
+	"github.com/grpcpipe/grpcpipe/internal/bufpool"
+)
+
+// An outbox is what waits to be written: small frames one behind the other in
+// an arena, large payloads by reference between them.
+type outbox struct {
+	arena  []byte
+	mark   int      // up to here the arena is in pieces
+	pieces [][]byte // in the order of the wire
+	owned  []*[]byte
+	large  int // bytes by reference
+}
+
+// size is how many bytes wait.
+func (o *outbox) size() int { return len(o.arena) + o.large }
+
+// splice adds a payload by reference. own, if not nil, goes back to the pool
+// when all is written.
+func (o *outbox) splice(b []byte, own *[]byte) {
+	o.cut()
+	o.pieces = append(o.pieces, b)
+	o.large += len(b)
+	if own != nil {
+		o.owned = append(o.owned, own)
+	}
+}
+
+// cut makes a piece of what the arena has since the last.
+func (o *outbox) cut() {
+	if len(o.arena) > o.mark {
+		o.pieces = append(o.pieces, o.arena[o.mark:len(o.arena):len(o.arena)])
+		o.mark = len(o.arena)
+	}
+}
+
+// reset makes the outbox empty once it is written.
+func (o *outbox) reset() {
+	for i, b := range o.owned {
+		bufpool.Shared.Put(b)
+		o.owned[i] = nil
+	}
+	clear(o.pieces)
+	o.arena, o.mark, o.pieces, o.owned, o.large = o.arena[:0], 0, o.pieces[:0], o.owned[:0], 0
+	if cap(o.pieces) > 256 {
+		o.pieces, o.owned = nil, nil
+	}
+	if cap(o.arena) > 1<<20 {
+		o.arena = nil
+	}
+}
+
+// skip is the pieces without their first n bytes.
+func skip(pieces [][]byte, n int) [][]byte {
+	for len(pieces) > 0 && n >= len(pieces[0]) {
+		n -= len(pieces[0])
+		pieces = pieces[1:]
+	}
+	if n > 0 {
+		pieces[0] = pieces[0][n:]
+	}
+	return pieces
+}
+
+// writeRounds is how many times a goroutine writes what others have queued in
+// the meantime before it gives the task away.
+const writeRounds = 8
+
+// flush writes what waits, unless somebody is writing, who will do it then. It
+// never waits for the peer: what can't be written at once is left to a goroutine.
+// With yield it lets others add to what is written first. c.mu is held, and given
+// up in between.
+func (c *Conn) flush(yield bool) {
+	if c.writing || c.err != nil || c.out.size() == 0 {
+		return
+	}
+	c.writing = true
+	if !c.tries {
+		go c.writeAll(nil)
+		return
+	}
+	if yield && c.open+c.busy > 1 {
+		c.mu.Unlock()
+		runtime.Gosched()
+		c.mu.Lock()
+	}
+	for range writeRounds {
+		if c.err != nil || c.out.size() == 0 {
+			c.stopWriting()
+			return
+		}
+		left, err := c.tryWrite(c.takeOut())
+		c.mu.Lock()
+		switch {
+		case err != nil:
+			c.stopWriting()
+			c.mu.Unlock()
+			c.fail(err)
+			c.mu.Lock()
+			return
+		case len(left) > 0:
+			go c.writeAll(left)
+			return
+		}
+		c.written()
+	}
+	if c.out.size() == 0 {
+		c.stopWriting()
+		return
+	}
+	go c.writeAll(nil)
+}
+
+// stopWriting says that nobody writes any more. c.mu is held.
+func (c *Conn) stopWriting() {
+	c.writing = false
+	if c.flushed != nil {
+		close(c.flushed)
+		c.flushed = nil
+	}
+}
+
+// takeOut takes what waits for the writer, which is the caller, and gives up
+// c.mu. The pieces belong to c.spare.
+func (c *Conn) takeOut() [][]byte {
+	c.out, c.spare = c.spare, c.out
+	c.control = 0
+	c.mu.Unlock()
+	c.spare.cut()
+	return c.spare.pieces
+}
+
+// tryWrite writes without waiting and returns what is left.
+func (c *Conn) tryWrite(pieces [][]byte) ([][]byte, error) {
+	for len(pieces) > 0 {
+		n, err := c.car.TryWrite(pieces)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			break
+		}
+		pieces = skip(pieces, n)
+	}
+	return pieces, nil
+}
+
+// written says that c.spare is written. c.mu is held.
+func (c *Conn) written() {
+	c.spare.reset()
+	if c.out.size() < c.lim.QueuedBytes {
+		c.wakeBlocked()
+	}
+}
+
+// writeAll is the goroutine that writes what others must not wait for: first
+// what is left of c.spare, then whatever comes.
+func (c *Conn) writeAll(left [][]byte) {
+	for {
+		if len(left) > 0 {
+			c.keepReading()
+			if err := c.car.Write(left, c.lim.WriteStall); err != nil {
+				c.mu.Lock()
+				c.stopWriting()
+				c.mu.Unlock()
+				c.fail(err)
+				return
+			}
+			c.stuck.Store(false)
+			c.mu.Lock()
+			c.written()
+		} else {
+			c.mu.Lock()
+		}
+		if c.err != nil || c.out.size() == 0 {
+			c.stopWriting()
+			c.mu.Unlock()
+			return
+		}
+		left = c.takeOut()
+	}
+}
+
+// keepReading makes sure that a client's end is read while a write may wait for
+// the peer: it may be waiting for us.
+func (c *Conn) keepReading() {
+	if c.server || !c.tries {
+		return // read always; or by the sentinel's doing, soon
+	}
+	c.stuck.Store(true)
+	go c.readIdle()
+}
+
+// answer queues a control frame that the peer has caused, and reports whether
+// there was room. c.mu is held.
+func (c *Conn) answer() bool {
+	c.control++
+	return c.control <= c.lim.QueuedControl
+}
+
+// Flush writes what a Write with Hold has left.
+func (c *Conn) Flush() {
+	c.mu.Lock()
+	c.flush(false)
+	c.mu.Unlock()
+}
+
+// Busy returns how many calls a server's connection has under way.
+func (c *Conn) Busy() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.busy
+}

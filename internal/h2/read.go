@@ -1,0 +1,309 @@
+package h2
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/grpcpipe/grpcpipe/internal/bufpool"
+)
+
+const (
+	leastRead = 4 << 10   // what one read asks for at first
+	mostRead  = 128 << 10 // and at most
+)
+
+// A reader holds what is read and not handled yet. While a connection is idle it
+// holds nothing.
+type reader struct {
+	own  *[]byte
+	buf  []byte // own's, whole
+	r, w int
+	size int // of the next buffer
+
+	begun bool // the preface and the first SETTINGS were there
+
+	// A DATA frame under way, which is handled as it comes.
+	data     *Stream // nil for one that is only counted
+	dataID   uint32
+	dataLeft int // bytes of payload to come
+	dataEnd  bool
+	padLeft  int // bytes of padding to come, behind the payload
+
+	// A header block under way.
+	blockID    uint32 // 0 for none
+	blockFlags uint8
+	block      []byte // of more than one frame
+	blockCount int    // CONTINUATION frames
+	blockSince time.Time
+}
+
+// fill reads once. It waits for the peer.
+func (c *Conn) fill() error {
+	rd := &c.rd
+	rd.size = max(rd.size, leastRead)
+	if rd.r == rd.w {
+		if rd.own != nil {
+			bufpool.Shared.Put(rd.own)
+			rd.own, rd.buf, rd.r, rd.w = nil, nil, 0, 0
+		}
+		own, n, err := c.car.Read(rd.size)
+		if err != nil {
+			return err
+		}
+		rd.own, rd.buf, rd.r, rd.w = own, *own, 0, n
+		rd.adapt(n)
+		return nil
+	}
+	rd.room()
+	n, err := c.car.ReadInto(rd.buf[rd.w:])
+	if err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	rd.w += n
+	return nil
+}
+
+// adapt sets the size of the next buffer by how much of this one was used.
+func (rd *reader) adapt(n int) {
+	switch {
+	case n == rd.size && rd.size < mostRead:
+		rd.size *= 4
+		rd.size = min(rd.size, mostRead)
+	case n < rd.size/8 && rd.size > leastRead:
+		rd.size /= 2
+	}
+}
+
+// room makes room behind what is buffered: part of a frame.
+func (rd *reader) room() {
+	free := len(rd.buf) - rd.w
+	if free >= len(rd.buf)/2 {
+		return
+	}
+	have := rd.buf[rd.r:rd.w]
+	if len(have) <= len(rd.buf)/2 {
+		rd.w = copy(rd.buf, have)
+		rd.r = 0
+		return
+	}
+	own := bufpool.Shared.Get(2 * len(rd.buf))
+	rd.w = copy(*own, have)
+	bufpool.Shared.Put(rd.own)
+	rd.own, rd.buf, rd.r = own, *own, 0
+}
+
+// drop gives the buffer back, when the connection has ended.
+func (rd *reader) drop() {
+	if rd.own != nil {
+		bufpool.Shared.Put(rd.own)
+		rd.own, rd.buf, rd.r, rd.w = nil, nil, 0, 0
+	}
+}
+
+// errRole says that the caller is the reader no more.
+var errRole = errors.New("the role of the reader was taken over")
+
+// drain handles all frames that are buffered. After errRole the caller must
+// touch nothing of the reader's.
+func (c *Conn) drain() error {
+	rd := &c.rd
+	for {
+		if rd.dataLeft > 0 || rd.padLeft > 0 {
+			if rd.r == rd.w {
+				return nil
+			}
+			if err := c.moreData(); err != nil {
+				return err
+			}
+			continue
+		}
+		b := rd.buf[rd.r:rd.w]
+		if c.server && !rd.begun {
+			if len(b) < len(Preface) {
+				return nil
+			}
+			if string(b[:len(Preface)]) != Preface {
+				return connError(ProtocolError, "the client doesn't begin with HTTP/2's preface")
+			}
+			if len(b) < len(Preface)+frameHead {
+				return nil
+			}
+			b = b[len(Preface):]
+		}
+		if len(b) < frameHead {
+			return nil
+		}
+		f := parseFrame(b)
+		if err := c.checkFrame(f); err != nil {
+			return err
+		}
+		if f.typ == frameData {
+			ok, err := c.beginData(f, b[frameHead:])
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return nil
+			}
+			continue
+		}
+		if len(b) < frameHead+f.length {
+			return nil
+		}
+		if c.server && !rd.begun {
+			rd.r += len(Preface)
+		}
+		rd.begun = true
+		rd.r += frameHead + f.length
+		if err := c.handle(f, b[frameHead:frameHead+f.length]); err != nil {
+			return err
+		}
+	}
+}
+
+// checkFrame checks what can be said of a frame by its header.
+func (c *Conn) checkFrame(f frame) error {
+	rd := &c.rd
+	switch {
+	case f.length > int(c.lim.FrameBytes):
+		return connError(FrameSizeError, "a frame of %d bytes; at most %d are allowed", f.length, c.lim.FrameBytes)
+	case rd.blockID != 0 && (f.typ != frameContinuation || f.id != rd.blockID):
+		return connError(ProtocolError, "a frame of type %d within the header block of stream %d", f.typ, rd.blockID)
+	case !rd.begun && f.typ != frameSettings || !rd.begun && f.has(flagAck):
+		return connError(ProtocolError, "the first frame is not SETTINGS but of type %d", f.typ)
+	}
+	return nil
+}
+
+// handle handles any frame but DATA.
+func (c *Conn) handle(f frame, p []byte) error {
+	switch f.typ {
+	case frameHeaders:
+		return c.onHeaders(f, p)
+	case frameContinuation:
+		return c.onContinuation(f, p)
+	case framePriority:
+		if f.id == 0 {
+			return connError(ProtocolError, "PRIORITY on stream 0")
+		}
+		if len(p) != 5 {
+			return c.resetStream(f.id, FrameSizeError)
+		}
+		return c.glitch()
+	case frameReset:
+		return c.onReset(f, p)
+	case frameSettings:
+		return c.onSettings(f, p)
+	case framePushPromise:
+		return connError(ProtocolError, "PUSH_PROMISE, which was switched off")
+	case framePing:
+		return c.onPing(f, p)
+	case frameGoAway:
+		return c.onGoAway(f, p)
+	case frameWindowUpdate:
+		return c.onWindowUpdate(f, p)
+	}
+	return c.glitch() // of a type that we don't know, to be ignored
+}
+
+// perProgress is how many frames without progress are free beside each HEADERS
+// or DATA frame, in either direction: some peers measure by pings how fast data
+// comes.
+const perProgress = 4
+
+// glitch counts a frame that brings nothing forward.
+func (c *Conn) glitch() error {
+	c.mu.Lock()
+	c.glitches.used = max(0, c.glitches.used-perProgress*float64(c.progress))
+	c.progress = 0
+	c.mu.Unlock()
+	if c.glitches.take() {
+		return nil
+	}
+	return connError(EnhanceYourCalm, "too many frames without progress")
+}
+
+// beginData begins a DATA frame whose payload begins at p, and reports whether
+// there is enough of it.
+func (c *Conn) beginData(f frame, p []byte) (bool, error) {
+	rd := &c.rd
+	if f.id == 0 {
+		return false, connError(ProtocolError, "DATA on stream 0")
+	}
+	head, pad := frameHead, 0
+	payload := f.length
+	if f.has(flagPadded) {
+		if payload == 0 {
+			return false, connError(FrameSizeError, "padded DATA of no bytes")
+		}
+		if len(p) == 0 {
+			return false, nil
+		}
+		pad = int(p[0])
+		head++
+		payload--
+		if pad > payload {
+			return false, connError(ProtocolError, "DATA with more padding than bytes")
+		}
+		payload -= pad
+	}
+	rd.r += head
+	rd.dataID, rd.dataLeft, rd.padLeft, rd.dataEnd = f.id, payload, pad, f.has(flagEndStream)
+	if payload == 0 && !rd.dataEnd {
+		if err := c.glitch(); err != nil {
+			return false, err
+		}
+	}
+	st, err := c.countData(f)
+	if err != nil {
+		return false, err
+	}
+	rd.data = st
+	if payload == 0 && pad == 0 {
+		return true, c.endData()
+	}
+	return true, nil
+}
+
+// moreData handles what is buffered of a DATA frame.
+func (c *Conn) moreData() error {
+	rd := &c.rd
+	if rd.dataLeft > 0 {
+		n := min(rd.dataLeft, rd.w-rd.r)
+		p := rd.buf[rd.r : rd.r+n]
+		rd.r += n
+		rd.dataLeft -= n
+		if rd.data != nil {
+			if err := c.received(rd.data, rd.dataID, p, rd.dataEnd && rd.dataLeft == 0); err != nil {
+				return err
+			}
+		}
+	}
+	if rd.dataLeft == 0 && rd.padLeft > 0 {
+		n := min(rd.padLeft, rd.w-rd.r)
+		rd.r += n
+		rd.padLeft -= n
+	}
+	if rd.dataLeft == 0 && rd.padLeft == 0 {
+		return c.endData()
+	}
+	return nil
+}
+
+// endData ends a DATA frame: the stream may be complete by it.
+func (c *Conn) endData() error {
+	rd := &c.rd
+	st, id, end := rd.data, rd.dataID, rd.dataEnd
+	rd.data, rd.dataEnd = nil, false
+	if st == nil {
+		return nil
+	}
+	if end {
+		return c.endOfStream(st, id)
+	}
+	return c.startIfDue(st, id)
+}

@@ -1,0 +1,352 @@
+package h2
+
+import (
+	"sync"
+
+	"github.com/grpcpipe/grpcpipe/internal/bufpool"
+)
+
+// A Stream is one call. It may be used again for another call after Release.
+// One goroutine may send while another receives.
+type Stream struct {
+	// User is the upper layer's.
+	User any
+	// MaxMessage is the largest message that is received, in bytes. It is set
+	// before the first can come.
+	MaxMessage int
+
+	conn *Conn
+
+	// Guarded by conn.mu.
+	id         uint32
+	sendWindow int64
+	sentEnd    bool // END_STREAM or RST_STREAM was queued
+	gone       bool // no longer among the connection's streams
+	waiting    bool // among conn.blocked
+
+	mu     sync.Mutex
+	rid    uint32 // id once more: a late frame must not meet the next call
+	head   []Field
+	trail  []Field
+	over   bool // a header list was over the limits
+	got    bool // head is there
+	ended  bool // the peer sends no more
+	err    error
+	want   want
+	toWake bool // rwake is being waited for
+
+	inbox
+	recvWindow int64 // what the peer may still send
+	extra      int64 // of it beyond the usual window, for a large message
+	owed       int64 // consumed and not given back to the peer
+	counted    int64 // of conn.unread
+
+	// Of a server's stream.
+	started bool
+	atEnd   bool // StartAt
+
+	watcher Watcher
+
+	private batch // the receiving goroutine's
+
+	rwake, wwake chan struct{}
+}
+
+// A Watcher is told when a stream ends before its time. It is called with the
+// stream locked: it must not use it, nor wait.
+type Watcher interface{ StreamEnded(error) }
+
+// Watch sets who is told if the stream ends before its time, now if it has. The
+// watch ends with Release.
+func (st *Stream) Watch(w Watcher) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.watcher = w
+	if st.err != nil && w != nil {
+		w.StreamEnded(st.err)
+	}
+}
+
+// want is what a receiving goroutine waits for.
+type want uint8
+
+const (
+	wantNothing want = iota
+	wantHead         // the header list, or the end
+	wantMessage      // a whole message, or the end
+	wantEnd          // the end
+)
+
+// satisfied reports whether what w asks for is there. st.mu is held.
+func (st *Stream) satisfied(w want) bool {
+	switch {
+	case st.err != nil || st.ended:
+		return true
+	case w == wantHead:
+		return st.got
+	case w == wantMessage:
+		return st.edge > st.r || st.tooLarge
+	case w == wantEnd:
+		return st.tooLarge
+	}
+	return false
+}
+
+// wakeReceiver wakes the receiving goroutine if what it waits for is there.
+// st.mu is held.
+func (st *Stream) wakeReceiver() {
+	if st.toWake && st.satisfied(st.want) {
+		st.toWake = false
+		select {
+		case st.rwake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// attach makes a stream one of the connection's. conn.mu is held.
+func (c *Conn) attach(st *Stream, id uint32) {
+	st.conn, st.id, st.sendWindow, st.sentEnd, st.gone, st.waiting = c, id, c.peerWindow, false, false, false
+	if st.rwake == nil {
+		st.rwake, st.wwake = make(chan struct{}, 1), make(chan struct{}, 1)
+	}
+	st.mu.Lock()
+	st.rid = id
+	st.recvWindow = int64(c.lim.StreamWindow)
+	st.mu.Unlock()
+	c.streams[id] = st
+}
+
+// Conn returns the connection that the stream was opened on.
+func (st *Stream) Conn() *Conn { return st.conn }
+
+// ID returns the stream's id.
+func (st *Stream) ID() uint32 { return st.id }
+
+// end ends the stream by an error from outside.
+func (st *Stream) end(err error) {
+	st.mu.Lock()
+	st.endLocked(err)
+	st.mu.Unlock()
+	st.wakeSender()
+}
+
+// endLocked is end with st.mu held. A client's stream that the peer has ended
+// in order stays so, whatever comes behind.
+func (st *Stream) endLocked(err error) {
+	if st.err == nil && (st.conn.server || !st.ended) {
+		st.err = err
+		if st.watcher != nil {
+			st.watcher.StreamEnded(err)
+		}
+	}
+	st.wakeReceiver()
+}
+
+// wakeSender wakes the sending goroutine, if it waits.
+func (st *Stream) wakeSender() {
+	select {
+	case st.wwake <- struct{}{}:
+	default:
+	}
+}
+
+// Release ends what is left of the stream and makes it fit for another call.
+// Nobody else may use it by then. code is what the peer is told if the stream is
+// still open.
+func (st *Stream) Release(code Code) {
+	c := st.conn
+	c.mu.Lock()
+	c.cancel(st, code)
+	c.unblock(st)
+	if c.server {
+		c.busy--
+		c.finishDrain()
+	}
+	c.mu.Unlock()
+	st.mu.Lock()
+	st.rid = 0
+	st.uncount()
+	st.inbox.free()
+	st.private.free()
+	clear(st.head)
+	clear(st.trail)
+	st.head, st.trail = st.head[:0], st.trail[:0]
+	st.over, st.got, st.ended, st.err = false, false, false, nil
+	st.want, st.toWake, st.started, st.atEnd, st.watcher = wantNothing, false, false, false, nil
+	st.recvWindow, st.extra, st.owed = 0, 0, 0
+	st.mu.Unlock()
+	select { // what was meant for this call must not wake the next
+	case <-st.rwake:
+	default:
+	}
+	select {
+	case <-st.wwake:
+	default:
+	}
+	st.conn, st.User = nil, nil
+}
+
+// Cancel ends the stream if it is still open, tells the peer by code, and wakes
+// whoever waits for the stream. It may be called by anyone as long as the stream
+// isn't released.
+func (st *Stream) Cancel(code Code) {
+	c := st.conn
+	c.mu.Lock()
+	c.cancel(st, code)
+	c.mu.Unlock()
+	st.mu.Lock()
+	st.uncount()
+	st.inbox.free()
+	st.endLocked(&StreamError{Code: code})
+	st.mu.Unlock()
+	st.wakeSender()
+}
+
+// cancel resets a stream that is still open. c.mu is held.
+func (c *Conn) cancel(st *Stream, code Code) {
+	if st.gone {
+		return
+	}
+	if c.err == nil {
+		c.out.arena = appendReset(c.out.arena, st.id, code)
+	}
+	st.sentEnd = true
+	c.remove(st)
+	c.flush(false)
+}
+
+// remove takes the stream off the connection. c.mu is held.
+func (c *Conn) remove(st *Stream) {
+	if st.gone {
+		return
+	}
+	st.gone = true
+	delete(c.streams, st.id)
+	if !c.server {
+		c.open--
+		c.admit()
+	}
+	c.finishDrain()
+}
+
+// An inbox holds what has come of a stream's messages.
+type inbox struct {
+	own  *[]byte
+	buf  []byte // messages with their prefixes, read up to r
+	r    int
+	edge int // end of the last whole message in buf
+	next int // bytes of the message behind edge, with its prefix; 0 if not known
+	// tooLarge says that the message behind edge is larger than allowed, next
+	// being its size. Nothing is kept from there on.
+	tooLarge bool
+}
+
+const prefixLen = 5 // of a message: compressed or not, length
+
+// add takes bytes in. st.mu is held.
+func (in *inbox) add(p []byte, maxMessage int) {
+	if in.tooLarge {
+		return
+	}
+	in.reserve(len(p))
+	in.buf = append(in.buf, p...)
+	in.scan(maxMessage)
+}
+
+// scan looks for the ends of messages.
+func (in *inbox) scan(maxMessage int) {
+	for {
+		have := len(in.buf) - in.edge
+		if in.next == 0 {
+			if have < prefixLen {
+				return
+			}
+			h := in.buf[in.edge:]
+			n := int(h[1])<<24 | int(h[2])<<16 | int(h[3])<<8 | int(h[4])
+			if n > maxMessage {
+				in.tooLarge, in.next = true, n
+				in.buf = in.buf[:in.edge]
+				return
+			}
+			in.next = prefixLen + n
+		}
+		if have < in.next {
+			return
+		}
+		in.edge += in.next
+		in.next = 0
+	}
+}
+
+// reserve makes room for n more bytes, and for the whole message under way as
+// far as the peer has earned it by sending.
+func (in *inbox) reserve(n int) {
+	if cap(in.buf)-len(in.buf) >= n {
+		return
+	}
+	live := len(in.buf) - in.r
+	size := live + n
+	if in.next > 0 {
+		size = max(size, min(in.edge-in.r+in.next, 4*(live+n)+64<<10))
+	}
+	if size <= cap(in.buf) && in.r >= live {
+		copy(in.buf, in.buf[in.r:])
+	} else {
+		own := bufpool.Shared.Get(max(size, 2*live))
+		copy(*own, in.buf[in.r:])
+		if in.own != nil {
+			bufpool.Shared.Put(in.own)
+		}
+		in.own, in.buf = own, *own
+	}
+	in.buf = in.buf[:live]
+	in.edge -= in.r
+	in.r = 0
+}
+
+// free gives up everything.
+func (in *inbox) free() {
+	if in.own != nil {
+		bufpool.Shared.Put(in.own)
+	}
+	*in = inbox{}
+}
+
+// A batch holds whole messages that their receiver has taken.
+type batch struct {
+	own *[]byte
+	buf []byte
+}
+
+func (b *batch) free() {
+	if b.own != nil {
+		bufpool.Shared.Put(b.own)
+	}
+	*b = batch{}
+}
+
+// take moves the whole messages to the batch, which is empty, with as little
+// copying as possible. It returns how many bytes those are.
+func (in *inbox) take(b *batch) int {
+	whole, rest := in.buf[in.r:in.edge], in.buf[in.edge:]
+	n := len(whole)
+	if n >= len(rest) {
+		b.free()
+		b.own, b.buf = in.own, whole
+		in.own, in.buf = nil, nil
+		if len(rest) > 0 {
+			own := bufpool.Shared.Get(max(len(rest), min(in.next, 4*len(rest)+64<<10)))
+			in.own, in.buf = own, (*own)[:copy(*own, rest)]
+		}
+		in.r, in.edge = 0, 0
+		return n
+	}
+	if b.own == nil || cap(*b.own) < n {
+		b.free()
+		b.own = bufpool.Shared.Get(n)
+	}
+	b.buf = append((*b.own)[:0], whole...)
+	in.r = in.edge
+	return n
+}
