@@ -1,0 +1,240 @@
+package fastgrpc
+
+import (
+	"context"
+	"math"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe/internal/h2"
+	"github.com/grpcpipe/grpcpipe/internal/target"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// A ClientConfig configures a client. Its zero value fits every local pipe. It
+// must not be changed while a client uses it.
+type ClientConfig struct {
+	// Credentials are the handshake with the server. Nil means those of
+	// grpcpipe.NewCredentials, without encryption; a target that begins with
+	// https: needs TLS.
+	Credentials credentials.TransportCredentials
+	// PerRPCCredentials go with every call.
+	PerRPCCredentials []credentials.PerRPCCredentials
+
+	// Dialer opens pipes. Nil means the zero namedpipe.Dialer, which connects to
+	// no server of another user.
+	Dialer *namedpipe.Dialer
+
+	// UnaryInterceptors and StreamInterceptors are called in order, the first
+	// outermost. They are handed a *grpc.ClientConn that is idle and can tell the
+	// target, and nothing else.
+	UnaryInterceptors  []grpc.UnaryClientInterceptor
+	StreamInterceptors []grpc.StreamClientInterceptor
+
+	// CallOptions go before those of each call.
+	CallOptions []grpc.CallOption
+
+	// Authority is the :authority of calls. Empty means localhost, or the server's
+	// name of the credentials.
+	Authority string
+	// UserAgent goes before this package's in the user-agent of calls.
+	UserAgent string
+
+	// ConnectTimeout is the time from dialing to the server's first frame.
+	// 0 means 5 s.
+	ConnectTimeout time.Duration
+
+	// Limits bound what a server can make the client hold or do.
+	Limits Limits
+}
+
+// A ClientConn makes calls to a server. It connects at the first call, or at
+// Connect, and again whenever it must.
+type ClientConn struct {
+	cfg       ClientConfig
+	target    target.Target
+	text      string
+	authority string
+	scheme    string
+	proto     codec
+	head      func(string) h2.Head // of requests, by method
+	defaults  []grpc.CallOption
+
+	ready atomic.Pointer[clientLink] // the connection for calls; nil if there is none
+	calls sync.Pool
+
+	mu      sync.Mutex
+	state   connectivity.State
+	changed chan struct{} // closed when state or lastErr changes
+	lastErr error         // why the last attempt failed
+	dialing bool
+	closed  bool
+	links   map[*clientLink]struct{}
+	closing context.Context
+	stop    context.CancelFunc
+	backoff *time.Timer // while waiting for the next attempt
+	delay   time.Duration
+	routine sync.WaitGroup
+}
+
+var version = sync.OnceValue(func() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+})
+
+// NewClient returns a client of the server that target names: a pipe as for
+// grpcpipe.NewClient, unix:PATH, or host:port with an address or a name that the
+// system resolves. It does no I/O. The caller must Close it.
+func NewClient(target string, cfg ClientConfig) (*ClientConn, error) {
+	cc := &ClientConn{cfg: cfg, text: target, changed: make(chan struct{}), links: map[*clientLink]struct{}{}}
+	if err := cc.parse(); err != nil {
+		return nil, err
+	}
+	if cc.cfg.ConnectTimeout == 0 {
+		cc.cfg.ConnectTimeout = 5 * time.Second
+	}
+	for _, o := range cfg.CallOptions {
+		if err := checkOption(o); err != nil {
+			return nil, err
+		}
+	}
+	cc.proto, _ = codecFor("")
+	cc.defaults = cfg.CallOptions
+	cc.closing, cc.stop = context.WithCancel(context.Background())
+	agent := "grpc-go-fastgrpc/" + grpc.Version
+	if cfg.UserAgent != "" {
+		agent = cfg.UserAgent + " " + agent
+	}
+	cc.head = func(method string) h2.Head {
+		return h2.Head{
+			{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: cc.scheme}, {Name: ":path", Value: method},
+			{Name: ":authority", Value: cc.authority}, {Name: contentTypeKey, Value: plainContentType},
+			{Name: "user-agent", Value: agent}, {Name: "te", Value: "trailers"}, {Name: acceptKey, Value: acceptable()},
+		}
+	}
+	cc.calls.New = func() any {
+		c := new(clientCall)
+		c.User = c
+		return c
+	}
+	return cc, nil
+}
+
+// Target returns the target as it was given to NewClient.
+func (cc *ClientConn) Target() string { return cc.text }
+
+// Close ends all calls and connections.
+func (cc *ClientConn) Close() error {
+	cc.mu.Lock()
+	if cc.closed {
+		cc.mu.Unlock()
+		return grpc.ErrClientConnClosing
+	}
+	cc.closed = true
+	cc.setState(connectivity.Shutdown, nil)
+	cc.ready.Store(nil)
+	links := make([]*clientLink, 0, len(cc.links))
+	for l := range cc.links {
+		links = append(links, l)
+	}
+	cc.mu.Unlock()
+	cc.stop()
+	for _, l := range links {
+		l.h2.Close()
+	}
+	cc.routine.Wait()
+	return nil
+}
+
+// GetState returns the state of the connection.
+func (cc *ClientConn) GetState() connectivity.State {
+	cc.mu.Lock()
+	defer cc.mu.Unlock()
+	return cc.state
+}
+
+// WaitForStateChange waits until the state is another than source, and reports
+// whether that was before ctx was done.
+func (cc *ClientConn) WaitForStateChange(ctx context.Context, source connectivity.State) bool {
+	for {
+		cc.mu.Lock()
+		state, changed := cc.state, cc.changed
+		cc.mu.Unlock()
+		if state != source {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// Connect connects now if the client is idle.
+func (cc *ClientConn) Connect() {
+	cc.mu.Lock()
+	defer cc.mu.Unlock()
+	if cc.state == connectivity.Idle {
+		cc.dial()
+	}
+}
+
+// setState notes a change. cc.mu is held.
+func (cc *ClientConn) setState(s connectivity.State, err error) {
+	cc.state, cc.lastErr = s, err
+	close(cc.changed)
+	cc.changed = make(chan struct{})
+}
+
+var errClosing = status.Error(codes.Canceled, "grpc: the client connection is closing")
+
+// pick returns a connection for a call. Without waitForReady it waits for an
+// attempt to connect, but not beyond its failure.
+func (cc *ClientConn) pick(ctx context.Context, waitForReady bool) (*clientLink, error) {
+	for {
+		cc.mu.Lock()
+		if cc.closed {
+			cc.mu.Unlock()
+			return nil, errClosing
+		}
+		if l := cc.ready.Load(); l != nil {
+			cc.mu.Unlock()
+			return l, nil
+		}
+		if cc.state == connectivity.Idle {
+			cc.dial()
+		}
+		state, err, changed := cc.state, cc.lastErr, cc.changed
+		cc.mu.Unlock()
+		if state == connectivity.TransientFailure && !waitForReady {
+			return nil, status.Errorf(codes.Unavailable, "connection error: %v", err)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, cc.pickError(ctx, err)
+		}
+	}
+}
+
+// pickError is the error of a call that ended while it waited for a connection.
+func (cc *ClientConn) pickError(ctx context.Context, last error) error {
+	st := status.FromContextError(ctx.Err())
+	if last == nil {
+		return st.Err()
+	}
+	return status.Errorf(st.Code(), "%s; latest connection error: %v", st.Message(), last)
+}
+
+const noLimit = math.MaxInt32

@@ -1,0 +1,288 @@
+package fastgrpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+	"unsafe"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe/internal/h2"
+)
+
+// A clientCall is a call at the client. Those of unary methods are used again.
+type clientCall struct {
+	h2.Stream
+	cc   *ClientConn
+	link *clientLink
+	ctx  context.Context
+	info *callInfo // nil if there are no options
+
+	codec   codec
+	comp    encoding.Compressor
+	maxRecv int
+	maxSend int
+
+	scratch []byte
+	write   h2.Write
+	block   h2.Block
+	fields  []h2.Field
+	timeout [10]byte
+}
+
+// Invoke makes a unary call.
+func (cc *ClientConn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	if len(cc.defaults) > 0 {
+		opts = append(cc.defaults[:len(cc.defaults):len(cc.defaults)], opts...)
+	}
+	return cc.invoke(ctx, method, args, reply, opts)
+}
+
+func (cc *ClientConn) invoke(ctx context.Context, method string, args, reply any, opts []grpc.CallOption) error {
+	c := cc.calls.Get().(*clientCall)
+	err := c.prepare(cc, ctx, method, opts)
+	if err == nil {
+		err = c.unary(ctx, args, reply)
+	}
+	if c.info != nil {
+		for _, f := range c.info.onFinish {
+			f(err)
+		}
+	}
+	c.recycle()
+	return err
+}
+
+// prepare reads the options and makes the head of the request.
+func (c *clientCall) prepare(cc *ClientConn, ctx context.Context, method string, opts []grpc.CallOption) error {
+	c.cc, c.ctx = cc, ctx
+	c.codec, c.maxRecv, c.maxSend = cc.proto, defaultMaxRecv, noLimit
+	c.User = c
+	c.block = h2.Block{Key: method, Head: cc.head}
+	if len(opts) > 0 {
+		if err := c.options(method, opts); err != nil {
+			return err
+		}
+	}
+	if md, ok := metadata.FromOutgoingContext(ctx); ok {
+		var err error
+		if c.fields, err = appendMetadata(c.fields, md); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// options applies the options of a call.
+func (c *clientCall) options(method string, opts []grpc.CallOption) error {
+	info := &callInfo{maxRecv: defaultMaxRecv, maxSend: noLimit}
+	c.info = info
+	for _, o := range opts {
+		if err := info.setOption(o); err != nil {
+			return err
+		}
+	}
+	contentType, err := info.settle(c.cc.proto)
+	if err != nil {
+		return err
+	}
+	c.codec, c.maxRecv, c.maxSend = info.codec, info.maxRecv, info.maxSend
+	if contentType != "" || info.authority != "" {
+		// Too rare to be remembered.
+		for _, f := range c.cc.head(method) {
+			switch {
+			case f.Name == contentTypeKey && contentType != "":
+				f.Value = contentType
+			case f.Name == ":authority" && info.authority != "":
+				f.Value = info.authority
+			}
+			c.fields = append(c.fields, f)
+		}
+		c.block = h2.Block{Head: noHead}
+	}
+	if info.compressor != "" {
+		c.fields = append(c.fields, h2.Field{Name: encodingKey, Value: info.compressor})
+		if info.compressor != encoding.Identity {
+			c.comp = encoding.GetCompressor(info.compressor)
+		}
+	}
+	return nil
+}
+
+// open picks a connection and sends the head there, with a first message if
+// there is one. What the server has not looked at is tried again: once if it
+// went out, without end if it never did.
+func (c *clientCall) open(ctx context.Context, p h2.Payload, end bool) error {
+	wait := c.info != nil && c.info.waitForReady
+	for {
+		l := c.cc.ready.Load()
+		if l == nil {
+			var err error
+			if l, err = c.cc.pick(ctx, wait); err != nil {
+				release(p)
+				return err
+			}
+		}
+		c.link = l
+		c.block.Vary = c.fields
+		if d, ok := ctx.Deadline(); ok {
+			// The bytes are looked at before Open returns, and not kept.
+			b := appendTimeout(c.timeout[:0], time.Until(d))
+			c.block.Vary = append(c.fields, h2.Field{Name: timeoutKey, Value: unsafe.String(&b[0], len(b))})
+			c.fields = c.block.Vary[:len(c.fields)]
+		}
+		c.MaxMessage = c.maxRecv
+		c.write = h2.Write{Head: &c.block, Payload: p, End: end}
+		err := l.h2.Open(ctx, &c.Stream, &c.write)
+		if err == nil || !errors.Is(err, h2.ErrDraining) {
+			return err
+		}
+		l.leave()
+	}
+}
+
+// unary makes the call.
+func (c *clientCall) unary(ctx context.Context, args, reply any) error {
+	p, scratch, err := c.codec.encode(args, c.comp, c.maxSend, c.scratch)
+	c.scratch = scratch
+	if err != nil {
+		return err
+	}
+	if err := c.open(ctx, p, true); err != nil && err != h2.ErrStreamDone {
+		return c.fail(err)
+	}
+	if err := c.WaitEnd(ctx); err != nil {
+		return c.fail(err)
+	}
+	r := c.Received()
+	c.deliver(&r)
+	if err := c.outcome(&r); err != nil {
+		return err
+	}
+	return c.onlyMessage(ctx, reply)
+}
+
+// fail ends the call by an error of this end or of the connection.
+func (c *clientCall) fail(err error) error { return toStatus(c.ctx, err) }
+
+// deliver fills in what options ask for.
+func (c *clientCall) deliver(r *h2.Received) {
+	if c.info == nil {
+		return
+	}
+	if p := c.info.peer; p != nil && c.link != nil {
+		*p = *c.link.peer
+	}
+	head, trail := r.Head, r.Trail
+	if r.Ended && trail == nil || len(trail) == 0 && r.Ended {
+		head, trail = nil, r.Head
+	}
+	if c.info.header != nil {
+		*c.info.header, _ = received(head)
+	}
+	if c.info.trailer != nil {
+		*c.info.trailer, _ = received(trail)
+	}
+}
+
+// outcome is the call's status, nil for OK.
+func (c *clientCall) outcome(r *h2.Received) error {
+	switch {
+	case r.Err != nil:
+		return c.fail(r.Err)
+	case r.Over:
+		return status.Error(codes.Internal, "peer header list size exceeded limit")
+	}
+	if r.GotHead {
+		if err := checkResponse(r.Head); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(r.Trail) > 0:
+		return readStatus(r.Trail)
+	case r.Ended && r.GotHead && !hasStatus(r.Head):
+		return status.Error(codes.Internal, "server closed the stream without sending trailers")
+	case r.Ended:
+		return readStatus(r.Head)
+	}
+	return nil // a message too large: the receiver says so
+}
+
+func hasStatus(fields []h2.Field) bool {
+	for _, f := range fields {
+		if f.Name == statusKey {
+			return true
+		}
+	}
+	return false
+}
+
+var errManyResponses = status.Error(codes.Internal, "cardinality violation: expected <EOF> for non server-streaming RPCs, but received another message")
+
+var errNoResponse = status.Error(codes.Internal, "cardinality violation: received no response message from non-server-streaming RPC")
+
+// onlyMessage decodes the one message of a call that ended well.
+func (c *clientCall) onlyMessage(ctx context.Context, reply any) error {
+	b, compressed, err := c.Next(ctx)
+	switch {
+	case err == io.EOF:
+		return errNoResponse
+	case err != nil:
+		return c.receiveError(err)
+	}
+	if err := c.decodeMessage(b, compressed, reply); err != nil {
+		return err
+	}
+	if _, _, err := c.Next(ctx); err != io.EOF {
+		if err == nil {
+			return errManyResponses
+		}
+		return c.receiveError(err)
+	}
+	return nil
+}
+
+func (c *clientCall) receiveError(err error) error {
+	if err == io.ErrUnexpectedEOF {
+		return status.Error(codes.Internal, "unexpected EOF")
+	}
+	return c.fail(err)
+}
+
+func (c *clientCall) decodeMessage(b []byte, compressed bool, m any) error {
+	if compressed {
+		name := ""
+		for _, f := range c.Received().Head {
+			if f.Name == encodingKey {
+				name = f.Value
+			}
+		}
+		var err error
+		if b, err = decompress(b, true, name, c.maxRecv, false); err != nil {
+			return err
+		}
+	}
+	return c.codec.decode(b, m)
+}
+
+// recycle ends what is left of the call and keeps it for another.
+func (c *clientCall) recycle() {
+	if c.Conn() != nil {
+		c.Release(h2.Cancel)
+	}
+	cc := c.cc
+	clear(c.fields)
+	if cap(c.scratch) > small {
+		c.scratch = nil
+	}
+	c.cc, c.link, c.ctx, c.info, c.codec, c.comp = nil, nil, nil, nil, codec{}, nil
+	c.write, c.block, c.fields, c.scratch = h2.Write{}, h2.Block{}, c.fields[:0], c.scratch[:0]
+	cc.calls.Put(c)
+}

@@ -1,0 +1,233 @@
+package fastgrpc
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/grpcpipe/grpcpipe/internal/h2"
+)
+
+// A clientStream is a streaming call as its caller sees it. Nothing of it is
+// used again, since nobody says when the caller has let go of it.
+type clientStream struct {
+	call clientCall
+	ctx  context.Context
+	desc *grpc.StreamDesc
+
+	stop func() bool // takes the watch off ctx
+
+	mu       sync.Mutex
+	sentEnd  bool
+	finished bool
+	err      error // how it finished; io.EOF for OK
+	header   metadata.MD
+	trailer  metadata.MD
+	got      bool // header is made
+	one      bool // the one message of a method without a server stream has come
+}
+
+// NewStream begins a streaming call.
+func (cc *ClientConn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	if len(cc.defaults) > 0 {
+		opts = append(cc.defaults[:len(cc.defaults):len(cc.defaults)], opts...)
+	}
+	return cc.newStream(ctx, desc, method, opts)
+}
+
+func (cc *ClientConn) newStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts []grpc.CallOption) (grpc.ClientStream, error) {
+	s := &clientStream{ctx: ctx, desc: desc}
+	c := &s.call
+	err := c.prepare(cc, ctx, method, opts)
+	if err == nil {
+		if err = c.open(ctx, h2.Payload{}, false); err != nil {
+			err = c.fail(err)
+		}
+	}
+	if err != nil {
+		if c.info != nil {
+			for _, f := range c.info.onFinish {
+				f(err)
+			}
+		}
+		return nil, err
+	}
+	if ctx.Done() != nil {
+		s.stop = context.AfterFunc(ctx, func() { s.finish(c.fail(ctx.Err())) })
+	}
+	return s, nil
+}
+
+func (s *clientStream) Context() context.Context { return s.ctx }
+
+// Header waits for the response's head.
+func (s *clientStream) Header() (metadata.MD, error) {
+	if err := s.call.WaitHead(s.ctx); err != nil {
+		s.finish(s.call.fail(err))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.finished && s.header == nil && s.err != io.EOF {
+		return nil, s.err
+	}
+	s.makeHeader()
+	return s.header, nil
+}
+
+// makeHeader makes the metadata of the head. s.mu is held.
+func (s *clientStream) makeHeader() {
+	if s.got || s.finished {
+		return
+	}
+	r := s.call.Received()
+	if !r.GotHead || r.Ended && len(r.Trail) == 0 { // not there, or trailers only
+		return
+	}
+	s.got = true
+	s.header, _ = received(r.Head)
+}
+
+// Trailer returns the trailers of a call that has ended.
+func (s *clientStream) Trailer() metadata.MD {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trailer
+}
+
+// CloseSend says that no more messages come.
+func (s *clientStream) CloseSend() error {
+	s.mu.Lock()
+	done := s.sentEnd || s.finished
+	s.sentEnd = true
+	s.mu.Unlock()
+	if !done {
+		s.call.Send(s.ctx, &h2.Write{End: true}) // receiving says what became of it
+	}
+	return nil
+}
+
+// SendMsg sends a message. It returns io.EOF if the call has ended; RecvMsg says
+// how.
+func (s *clientStream) SendMsg(m any) error {
+	c := &s.call
+	if _, ok := m.(*grpc.PreparedMsg); ok {
+		return errPrepared
+	}
+	s.mu.Lock()
+	end := !s.desc.ClientStreams
+	finished := s.finished
+	s.sentEnd = s.sentEnd || end
+	s.mu.Unlock()
+	if finished {
+		return s.sendDone(end)
+	}
+	p, scratch, err := c.codec.encode(m, c.comp, c.maxSend, c.scratch)
+	c.scratch = scratch
+	if err != nil {
+		s.finish(err)
+		return err
+	}
+	c.write = h2.Write{Payload: p, End: end}
+	if err := c.Send(s.ctx, &c.write); err != nil {
+		if err != h2.ErrStreamDone {
+			s.finish(c.fail(err))
+		}
+		return s.sendDone(end)
+	}
+	return nil
+}
+
+func (s *clientStream) sendDone(only bool) error {
+	if only {
+		return nil
+	}
+	return io.EOF
+}
+
+// RecvMsg receives a message. It returns io.EOF when the call has ended well.
+func (s *clientStream) RecvMsg(m any) error {
+	c := &s.call
+	s.mu.Lock()
+	finished, err := s.finished, s.err
+	s.mu.Unlock()
+	if finished {
+		return err
+	}
+	b, compressed, err := c.Next(s.ctx)
+	if err != nil {
+		return s.end(err)
+	}
+	if err := c.decodeMessage(b, compressed, m); err != nil {
+		s.finish(err)
+		return err
+	}
+	if s.desc.ServerStreams {
+		return nil
+	}
+	if _, _, err = c.Next(s.ctx); err == nil {
+		err = errManyResponses
+		s.finish(err)
+		return err
+	}
+	s.one = true
+	if err := s.end(err); err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// end finishes the call after the last message, and returns how.
+func (s *clientStream) end(err error) error {
+	c := &s.call
+	switch {
+	case err == io.EOF:
+		r := c.Received()
+		if err = c.outcome(&r); err == nil {
+			err = io.EOF
+			if !s.desc.ServerStreams && !s.one {
+				err = errNoResponse
+			}
+		}
+	default:
+		err = c.receiveError(err)
+	}
+	return s.finish(err)
+}
+
+// finish ends the call, once, and returns how it ended.
+func (s *clientStream) finish(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.finished {
+		return s.err
+	}
+	c := &s.call
+	s.makeHeader()
+	s.finished, s.err = true, err
+	r := c.Received()
+	if r.Ended && r.Err == nil {
+		trail := r.Trail
+		if len(trail) == 0 {
+			trail = r.Head
+		}
+		s.trailer, _ = received(trail)
+	}
+	c.deliver(&r)
+	c.Cancel(h2.Cancel)
+	if s.stop != nil {
+		s.stop()
+	}
+	if c.info != nil {
+		over := err
+		if over == io.EOF {
+			over = nil
+		}
+		for _, f := range c.info.onFinish {
+			f(over)
+		}
+	}
+	return err
+}

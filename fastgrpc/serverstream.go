@@ -1,0 +1,169 @@
+package fastgrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe/internal/h2"
+)
+
+// A serverStream is a call of a streaming method as its handler sees it.
+type serverStream struct {
+	call *serverCall
+	ctx  *callCtx
+}
+
+func (c *serverCall) runStream() {
+	m := c.method
+	ss := &serverStream{call: c, ctx: c.ctx}
+	var err error
+	if c.srv.streamInt == nil {
+		err = m.stream.Handler(m.impl, ss)
+	} else {
+		info := &grpc.StreamServerInfo{
+			FullMethod: c.ctx.method, IsClientStream: m.stream.ClientStreams, IsServerStream: m.stream.ServerStreams,
+		}
+		err = c.srv.streamInt(m.impl, ss, info, m.stream.Handler)
+	}
+	c.ctx.detach()
+	c.finish(err)
+	c.recycle()
+}
+
+func (s *serverStream) Context() context.Context        { return s.ctx }
+func (s *serverStream) SetHeader(md metadata.MD) error  { return s.ctx.SetHeader(md) }
+func (s *serverStream) SendHeader(md metadata.MD) error { return s.ctx.SendHeader(md) }
+func (s *serverStream) SetTrailer(md metadata.MD)       { s.ctx.SetTrailer(md) }
+
+func (s *serverStream) SendMsg(m any) error {
+	c := s.call
+	if _, ok := m.(*grpc.PreparedMsg); ok {
+		return errPrepared
+	}
+	p, scratch, err := c.codec.encode(m, c.comp, c.srv.cfg.MaxSendMessage, c.scratch)
+	c.scratch = scratch
+	if err != nil {
+		return err
+	}
+	s.ctx.use.Lock()
+	c.write = h2.Write{Payload: p}
+	if !c.sentHead {
+		c.write.Head = c.headBlock()
+	}
+	s.ctx.use.Unlock()
+	return s.sendError(c.Send(c.waitCtx(), &c.write))
+}
+
+// sendError is why nothing could be sent.
+func (s *serverStream) sendError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if ce := s.ctx.Err(); ce != nil {
+		return status.FromContextError(ce).Err()
+	}
+	if errors.Is(err, h2.ErrStreamDone) {
+		return status.Error(codes.Internal, "transport: the stream is done or WriteHeader was already called")
+	}
+	return status.Error(codes.Unavailable, err.Error())
+}
+
+func (s *serverStream) RecvMsg(m any) error {
+	c := s.call
+	b, compressed, err := c.Next(c.waitCtx())
+	switch {
+	case err == io.EOF:
+		return s.atEOF()
+	case err != nil:
+		return c.receiveError(err)
+	}
+	if compressed {
+		if b, err = decompress(b, true, c.recvEncoding, c.srv.cfg.MaxRecvMessage, true); err != nil {
+			return err
+		}
+	}
+	if err := c.codec.decode(b, m); err != nil {
+		return err
+	}
+	if c.method.stream.ClientStreams {
+		return nil
+	}
+	// The only message: it is not complete before the client has said so.
+	c.onlyOne = true
+	if _, _, err := c.Next(c.waitCtx()); err == nil {
+		return status.Error(codes.Internal, "cardinality violation: received multiple request messages for non-client-streaming RPC")
+	} else if err != io.EOF {
+		return c.receiveError(err)
+	}
+	return nil
+}
+
+func (s *serverStream) atEOF() error {
+	if !s.call.method.stream.ClientStreams && !s.call.onlyOne {
+		return errNoRequest
+	}
+	return io.EOF
+}
+
+var errPrepared = status.Error(codes.Internal, "grpc.PreparedMsg can't be sent by package fastgrpc: it is encoded by grpc-go's own streams only")
+
+// callCtx is also the call's grpc.ServerTransportStream, which grpc.SetHeader and
+// its like look for in the context.
+
+// Method returns the full name of the method.
+func (c *callCtx) Method() string { return c.method }
+
+// SetHeader adds to the metadata that goes with the response's head.
+func (c *callCtx) SetHeader(md metadata.MD) error {
+	return c.withCall(func(call *serverCall) error {
+		if call.sentHead {
+			return errHeaderSent
+		}
+		var err error
+		call.header, err = appendMetadata(call.header, md)
+		return err
+	})
+}
+
+// SendHeader sends the response's head, with what SetHeader has collected.
+func (c *callCtx) SendHeader(md metadata.MD) error {
+	err := c.SetHeader(md)
+	if err != nil {
+		return err
+	}
+	return c.withCall(func(call *serverCall) error {
+		w := &h2.Write{Head: call.headBlock()}
+		if err := call.Send(context.Background(), w); err != nil {
+			return status.Error(codes.Unavailable, err.Error())
+		}
+		return nil
+	})
+}
+
+// SetTrailer adds to the metadata that goes behind the response.
+func (c *callCtx) SetTrailer(md metadata.MD) error {
+	return c.withCall(func(call *serverCall) error {
+		var err error
+		call.trailer, err = appendMetadata(call.trailer, md)
+		return err
+	})
+}
+
+var errHeaderSent = fmt.Errorf("transport: SendHeader called multiple times: %w", errors.New("the header was sent already"))
+
+// withCall calls f with the call, if it hasn't ended.
+func (c *callCtx) withCall(f func(*serverCall) error) error {
+	c.use.Lock()
+	defer c.use.Unlock()
+	if c.call == nil {
+		return status.Error(codes.Internal, "the call has ended")
+	}
+	return f(c.call)
+}
