@@ -27,14 +27,16 @@ func init() {
 		register(&contender{
 			name: c.name, about: c.about, network: c.network,
 			serve: func(lis net.Listener) error { return serveGRPC(lis) },
-			dial: func(addr string) (session, error) {
-				if c.network == "unix" {
-					addr = "unix:" + addr
-				}
-				return newGRPC(grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials())))
-			},
+			dial:  func(addr string) (session, error) { return dialStock(c.network, addr) },
 		})
 	}
+}
+
+func dialStock(network, addr string) (session, error) {
+	if network == "unix" {
+		addr = "unix:" + addr
+	}
+	return newGRPC(grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials())))
 }
 
 func serveGRPC(lis net.Listener, opts ...grpc.ServerOption) error {
@@ -136,18 +138,24 @@ func upload(st interface {
 	return sameCount(n, count, err)
 }
 
-type grpcSession struct{ *grpc.ClientConn }
+type grpcSession struct {
+	*grpc.ClientConn
+	anyGRPC
+}
+
+// anyGRPC makes the calls of any implementation of gRPC.
+type anyGRPC struct{ conn grpc.ClientConnInterface }
 
 func newGRPC(cc *grpc.ClientConn, err error) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return grpcSession{cc}, nil
+	return grpcSession{cc, anyGRPC{cc}}, nil
 }
 
-func (s grpcSession) echo(ctx context.Context, p []byte) error {
+func (s anyGRPC) echo(ctx context.Context, p []byte) error {
 	in, out := message{Value: p}, message{}
-	if err := s.Invoke(ctx, "/bench.Echo/Echo", &in, &out); err != nil {
+	if err := s.conn.Invoke(ctx, "/bench.Echo/Echo", &in, &out); err != nil {
 		return err
 	}
 	return sameSize(p, out.Value)
@@ -158,8 +166,8 @@ var (
 	sendDesc    = &grpc.StreamDesc{ClientStreams: true}
 )
 
-func (s grpcSession) receive(ctx context.Context, size, count int) error {
-	st, err := s.NewStream(ctx, receiveDesc, "/bench.Echo/Receive")
+func (s anyGRPC) receive(ctx context.Context, size, count int) error {
+	st, err := s.conn.NewStream(ctx, receiveDesc, "/bench.Echo/Receive")
 	if err != nil {
 		return err
 	}
@@ -173,15 +181,15 @@ func (s grpcSession) receive(ctx context.Context, size, count int) error {
 	return sameCount(n, count, err)
 }
 
-func (s grpcSession) send(ctx context.Context, p []byte, count int) error {
-	st, err := s.NewStream(ctx, sendDesc, "/bench.Echo/Send")
+func (s anyGRPC) send(ctx context.Context, p []byte, count int) error {
+	st, err := s.conn.NewStream(ctx, sendDesc, "/bench.Echo/Send")
 	if err != nil {
 		return err
 	}
 	return upload(st, p, count)
 }
 
-func (s grpcSession) tagged(ctx context.Context) context.Context {
+func (s anyGRPC) tagged(ctx context.Context) context.Context {
 	return metadata.NewOutgoingContext(ctx, someMetadata)
 }
 
