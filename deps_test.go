@@ -36,7 +36,7 @@ var arrows = []struct {
 	{"policy", []string{"internal/creds", "namedpipe"}, grpcModules},
 	{"fastgrpc", []string{"internal/target", "internal/creds", "internal/h2", "internal/bufpool", "namedpipe"}, grpcModules},
 	{"internal/follow", []string{"internal/target", "namedpipe", "internal/pipename"}, []string{"golang.org/x/sys"}},
-	{"internal/target", []string{"namedpipe", "internal/pipename"}, nil},
+	{"internal/target", []string{"internal/pipename"}, []string{"golang.org/x/sys"}},
 	{"internal/creds", []string{"internal/firstbytes", "namedpipe"}, grpcModules},
 	{"internal/h2", []string{"internal/bufpool", "namedpipe"}, []string{"golang.org/x/net", "golang.org/x/sys"}},
 	{"internal/bufpool", nil, nil},

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/grpcpipe/grpcpipe/internal/pipename"
-	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
 // Scheme is the scheme of targets that name pipes.
@@ -111,11 +110,11 @@ func Parse(text string) (Target, error) {
 // that namedpipe takes: the name itself if that is a target for this pipe, as it
 // nearly always is. It does not check the name.
 func ForName(name string) string {
-	addr, err := namedpipe.ResolveAddr(name)
+	path, err := pipename.Path(name)
 	if err != nil {
 		return name
 	}
-	if t, err := Parse(name); err == nil && slices.Equal(t.Paths, []string{addr.String()}) {
+	if t, err := Parse(name); err == nil && slices.Equal(t.Paths, []string{path}) {
 		return name
 	}
 	return Scheme + ":///" + name
@@ -147,7 +146,7 @@ func parseNpipe(text, rest string) (Target, error) {
 		return Target{}, bad(text, "a pattern is for names, not paths", "write npipe:worker-*")
 	}
 	// A name in place of the asterisks must be one that namedpipe takes.
-	if _, err := namedpipe.ResolveAddr(strings.ReplaceAll(pattern, "*", "x")); err != nil {
+	if _, err := pipename.Path(strings.ReplaceAll(pattern, "*", "x")); err != nil {
 		return Target{}, nameError(text, err)
 	}
 	return Target{Text: text, URL: asURL(text, pattern), Pattern: pattern}, nil
@@ -207,11 +206,11 @@ func parseKestrel(text, name, rest string) (Target, error) {
 func pipes(text string, names []string) (Target, error) {
 	t := Target{Text: text}
 	for _, name := range names {
-		addr, err := namedpipe.ResolveAddr(name)
+		path, err := pipename.Path(name)
 		if err != nil {
 			return Target{}, nameError(text, err)
 		}
-		if path := addr.String(); !slices.Contains(t.Paths, path) {
+		if !slices.Contains(t.Paths, path) {
 			t.Paths = append(t.Paths, path)
 		}
 	}
@@ -219,11 +218,12 @@ func pipes(text string, names []string) (Target, error) {
 	return t, nil
 }
 
-// nameError returns namedpipe's error for a name as one for the target.
+// nameError returns the error for a name as one for the target.
 func nameError(text string, err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err // the name is in the target
+	var e *pipename.Error
+	if errors.As(err, &e) {
+		what, remedy := e.Advice()
+		return bad(text, what, remedy)
 	}
 	return &Error{Text: text, What: err.Error(), cause: err}
 }
