@@ -13,8 +13,7 @@ func isWine() bool {
 }
 
 // openHandles is the number of handles this process has open. Wine's
-// GetProcessHandleCount always answers 0, so each possible handle is asked for:
-// they are small multiples of 4.
+// GetProcessHandleCount always answers 0.
 func openHandles(t testing.TB) int {
 	t.Helper()
 	if !isWine() {
@@ -26,17 +25,22 @@ func openHandles(t testing.TB) int {
 		}
 		return int(n)
 	}
+	return len(handleFlags())
+}
+
+// handleFlags asks for each possible handle: they are small multiples of 4.
+func handleFlags() map[uintptr]uint32 {
 	known := kernel32.NewProc("GetHandleInformation")
-	n := 0
+	open := map[uintptr]uint32{}
 	for h, missing := uintptr(4), 0; missing < 2000; h += 4 {
 		var flags uint32
 		if ok, _, _ := known.Call(h, uintptr(unsafe.Pointer(&flags))); ok != 0 {
-			n, missing = n+1, 0
+			open[h], missing = flags, 0
 		} else {
 			missing++
 		}
 	}
-	return n
+	return open
 }
 
 func removePrograms() {}

@@ -78,18 +78,83 @@ func tokenOwner(t *testing.T) *windows.SID {
 	return sid
 }
 
-// TestNotInherited: a child process can't keep a pipe alive.
+// TestNotInherited: a child process can't keep a pipe alive, nor act as a client.
 func TestNotInherited(t *testing.T) {
+	before := handleFlags()
 	s, c := pair(t)
-	for what, conn := range map[string]*namedpipe.Conn{"server": s, "client": c} {
-		var flags uint32
-		ok, _, err := kernel32.NewProc("GetHandleInformation").Call(uintptr(handleOf(t, conn)), uintptr(unsafe.Pointer(&flags)))
-		if ok == 0 {
+	if _, err := c.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Peer(); err != nil { // which keeps the client's token
+		t.Fatal(err)
+	}
+	made := 0
+	for h, flags := range handleFlags() {
+		if _, ok := before[h]; ok {
+			continue
+		}
+		made++
+		if flags&windows.HANDLE_FLAG_INHERIT != 0 {
+			t.Errorf("the handle %#x is inheritable", h)
+		}
+	}
+	if made < 4 { // at least two ends, a waiting instance and its event
+		t.Errorf("%d new handles were found", made)
+	}
+}
+
+// TestNoHandleStays: to listen, to look at who is at the other end and to act as
+// it leaves no handle open, whether it works or not.
+func TestNoHandleStays(t *testing.T) {
+	round := func() {
+		l, err := namedpipe.Listen(t.Context(), freshName(t))
+		if err != nil {
 			t.Fatal(err)
 		}
-		if flags&windows.HANDLE_FLAG_INHERIT != 0 {
-			t.Errorf("the %s's handle is inheritable", what)
+		defer l.Close()
+		for level, trust := range map[namedpipe.ImpersonationLevel]namedpipe.Trust{
+			namedpipe.Impersonation:  {Users: []string{"Everyone"}},
+			namedpipe.Anonymous:      {Anyone: true},
+			namedpipe.Identification: {PID: 4},
+		} {
+			c, err := (&namedpipe.Dialer{ImpersonationLevel: level, Server: trust}).Dial(t.Context(), l.Addr().String())
+			if refused := level == namedpipe.Identification; (err != nil) != refused {
+				t.Fatal(err)
+			}
+			s, err := l.AcceptPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c != nil {
+				if _, err := c.Write([]byte("x")); err != nil {
+					t.Fatal(err)
+				}
+				c.Peer()
+			}
+			s.Peer()
+			s.Impersonate(func() error { return s.Impersonate(func() error { return nil }) })
+			s.Close()
+			if c != nil {
+				c.Close()
+			}
 		}
+		for _, access := range []namedpipe.Access{{SDDL: "D:(A;;FA;;;SY)"}, {Users: []string{"nobody of this name"}}} {
+			if _, err := (&namedpipe.ListenConfig{Access: access}).Listen(t.Context(), freshName(t)); err == nil {
+				t.Fatal("it listens")
+			}
+		}
+		if _, err := (&namedpipe.ListenConfig{NameTakenTimeout: -1}).Listen(t.Context(), l.Addr().String()); err == nil {
+			t.Fatal("it listens on a name that is taken")
+		}
+	}
+	round() // what is loaded once
+	before := openHandles(t)
+	const rounds = 20
+	for range rounds {
+		round()
+	}
+	if after := openHandles(t); after > before+rounds/2 {
+		t.Errorf("%d handles before, %d after %d rounds", before, after, rounds)
 	}
 }
 
