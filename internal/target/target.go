@@ -49,14 +49,14 @@ type Target struct {
 	Scheme string // in lower case
 }
 
-// An Error says why a text is not a target, and what to write instead. It
-// matches fs.ErrInvalid.
+// An Error says why a text is not a target, and what to write instead. It matches
+// fs.ErrInvalid, or the system's error if a relative $TMPDIR leads nowhere.
 type Error struct {
 	Text   string // the target as written
 	What   string // what is wrong with it
 	Remedy string // what to write instead; empty if What says it
 
-	cause error // nil for fs.ErrInvalid
+	cause error // the system's; nil for fs.ErrInvalid
 }
 
 func (e *Error) Error() string {
@@ -67,7 +67,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap returns the reason, which is or matches fs.ErrInvalid.
+// Unwrap returns fs.ErrInvalid or the system's error.
 func (e *Error) Unwrap() error {
 	if e.cause != nil {
 		return e.cause
