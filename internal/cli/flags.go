@@ -60,6 +60,8 @@ func (f *connFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "header to send, as 'name: value', or @FILE with one a line (repeatable)")
 	flags.StringArrayVar(&f.reflectHeaders, "reflect-header", nil, "header to send with reflection alone (repeatable)")
 	flags.BoolVar(&f.expandEnv, "expand-env", false, "replace ${NAME} in headers by environment variables")
+	flags.String(profileFlag, "", "JSON file with flags by their names, \"target\" and \"method\", or FILE#NAME for one of several; the command line wins")
+	cmd.MarkFlagFilename(profileFlag, "json")
 	words := cobra.FixedCompletions([]string{"any", "user=", "group=", "pid=", "exe="}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
 	cmd.RegisterFlagCompletionFunc("server", words)
 	cmd.MarkFlagFilename("cacert")

@@ -129,8 +129,11 @@ func (a *app) checkFlags() error {
 // status are faults inside; those from before it runs are the user's.
 func (a *app) run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		err := f(cmd, args)
-		if err == nil {
+		args, err := profiled(cmd, args)
+		if err != nil {
+			return err
+		}
+		if err = f(cmd, args); err == nil {
 			return nil
 		}
 		if f := asFailure(err); f != nil {
@@ -153,6 +156,9 @@ func args(names ...string) cobra.PositionalArgs {
 	}
 	return func(cmd *cobra.Command, args []string) error {
 		write := "write " + cmd.UseLine()
+		if flag := cmd.Flags().Lookup(profileFlag); flag != nil && flag.Changed && cmd.Annotations[profileFlag] == "" {
+			return nil // the profile may have the arguments: they are checked with it
+		}
 		switch {
 		case len(args) < least:
 			return usageThen(write, "%s is missing", names[len(args)])

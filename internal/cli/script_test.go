@@ -120,6 +120,11 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"bom": func(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte("\ufeff"+ts.ReadFile(args[0])), 0o600))
 	},
+	// expand FROM TO writes a file with the value of $PIPE in it.
+	"expand": func(ts *testscript.TestScript, neg bool, args []string) {
+		text := strings.ReplaceAll(ts.ReadFile(args[0]), "$PIPE", ts.Getenv("PIPE"))
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
+	},
 	// oneline NAME checks that the last command's standard error is one line.
 	"oneline": func(ts *testscript.TestScript, neg bool, args []string) {
 		text := ts.ReadFile("stderr")
