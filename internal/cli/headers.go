@@ -63,18 +63,11 @@ var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
 // addHeader reads one header. where is what errors call it.
 func (f *connFlags) addHeader(md metadata.MD, where, h string) error {
 	name, value, found := strings.Cut(h, ":")
-	name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
-	switch {
-	case !found || name == "":
+	if !found {
 		return usage("%s: write 'name: value'", where)
-	case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-.") != "":
-		return usage("%s: a header's name has letters, digits, and _ - . only", where)
-	case name == "user-agent":
+	}
+	if strings.EqualFold(strings.TrimSpace(name), "user-agent") {
 		return usage("%s: gRPC sends it itself: write --user-agent", where)
-	case name == "content-type", name == "te":
-		return usage("%s: gRPC sends %s itself and would drop this one: leave it out", where, name)
-	case strings.HasPrefix(name, "grpc-"):
-		return usage("%s: names that begin with grpc- are gRPC's own: choose another, or for grpc-timeout use --deadline", where)
 	}
 	if f.expandEnv {
 		var missing string
@@ -89,25 +82,10 @@ func (f *connFlags) addHeader(md metadata.MD, where, h string) error {
 			return usage("%s: there is no environment variable for %s: set it", where, missing)
 		}
 	}
-	if strings.HasSuffix(name, "-bin") {
-		b, err := decodeBase64(value)
-		if err != nil {
-			return usage("%s: the value of a -bin header is written in base64: %w", where, err)
-		}
-		value = string(b)
-	} else if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return usage("%s: a header's value is printable ASCII: send other bytes in a header whose name ends in -bin, in base64", where)
+	if err := inspect.AddHeader(md, name, value); err != nil {
+		return usage("%s: %w", where, err)
 	}
-	md.Append(name, value)
 	return nil
-}
-
-func decodeBase64(s string) ([]byte, error) {
-	s = strings.TrimRight(s, "=")
-	if strings.ContainsAny(s, "-_") {
-		return base64.RawURLEncoding.DecodeString(s)
-	}
-	return base64.RawStdEncoding.DecodeString(s)
 }
 
 // withoutSecrets is a copy of headers that shows of each secret no more than its

@@ -124,3 +124,30 @@ func (c *Call) Times() Times {
 	defer c.mu.Unlock()
 	return c.times
 }
+
+// CallOnce makes a call of one request and drops what it answers, for callers
+// that measure. reply returns a message to receive into.
+func (s *Session) CallOnce(ctx context.Context, path string, stream bool, request proto.Message, reply func() *dynamicpb.Message) error {
+	if !stream {
+		return s.Invoke(ctx, path, request, reply())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c, err := s.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, path)
+	if err != nil {
+		return err
+	}
+	if err := c.SendMsg(request); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if err := c.CloseSend(); err != nil {
+		return err
+	}
+	for m := reply(); err == nil; {
+		err = c.RecvMsg(m)
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}

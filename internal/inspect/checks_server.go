@@ -42,7 +42,7 @@ func (x *examiner) server(ctx context.Context) {
 	}
 	x.ok("http/2", "settings came after %s: %s", st.Settings.Round(time.Microsecond), strings.Join(settings, ", "))
 	if state := s.TLS(); state != nil {
-		x.ok("tls", "the handshake took %s; %s", st.TLS.Round(time.Microsecond), describeTLS(state))
+		x.ok("tls", "the handshake took %s; %s", st.TLS.Round(time.Microsecond), DescribeTLS(state))
 	}
 	if x.calls(ctx, s) {
 		x.reflection(ctx, s)
@@ -64,14 +64,14 @@ func (x *examiner) notHTTP2(ctx context.Context, err error) {
 		e = &Error{Kind: Unreachable, Err: &reworded{err, fault.what}, Next: e.Next}
 		if x.cfg.TLS == nil && (fault.Kind == firstbytes.WantsTLS || fault.Kind == firstbytes.Closed) {
 			if state, err := x.probeTLS(ctx); err == nil {
-				e = &Error{Kind: Unreachable, Err: errors.New("the server speaks TLS and this client doesn't: " + describeTLS(state)), Next: x.tlsRemedy(state)}
+				e = &Error{Kind: Unreachable, Err: errors.New("the server speaks TLS and this client doesn't: " + DescribeTLS(state)), Next: x.tlsRemedy(state)}
 				check = "tls"
 			}
 		}
 	case x.cfg.TLS != nil:
 		check = "tls"
 		if state, err := x.probeTLS(ctx); err == nil {
-			e = &Error{Kind: e.Kind, Err: &reworded{e.Err, e.Err.Error() + "; " + describeTLS(state)}, Next: e.Next}
+			e = &Error{Kind: e.Kind, Err: &reworded{e.Err, e.Err.Error() + "; " + DescribeTLS(state)}, Next: e.Next}
 		}
 	}
 	if e.Next == "" {

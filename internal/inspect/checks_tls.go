@@ -58,8 +58,8 @@ func (x *examiner) host() string {
 	return x.cfg.Target
 }
 
-// describeTLS says what a server's TLS is: protocol, certificate, chain, expiry.
-func describeTLS(state *tls.ConnectionState) string {
+// DescribeTLS says what a server's TLS is: protocol, certificate, chain, expiry.
+func DescribeTLS(state *tls.ConnectionState) string {
 	parts := []string{fmt.Sprintf("%s, %s", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))}
 	if state.NegotiatedProtocol != "h2" {
 		parts = append(parts, "it does not offer HTTP/2 by ALPN, which gRPC needs")
