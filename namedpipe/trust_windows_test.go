@@ -102,7 +102,7 @@ func TestLabelOf(t *testing.T) {
 // while the thread acts with it.
 func TestClosedToken(t *testing.T) {
 	t.Parallel()
-	sd, err := windows.SecurityDescriptorFromString("O:SYD:(A;;0x4;;;WD)") // TOKEN_IMPERSONATE
+	sd, err := windows.SecurityDescriptorFromString("D:(A;;0x4;;;WD)") // TOKEN_IMPERSONATE
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -165,6 +166,37 @@ func TestBadPolicy(t *testing.T) {
 		}
 	} else if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestIntegrity: a sandboxed program of the same user is below medium.
+func TestIntegrity(t *testing.T) {
+	for least, met := range map[string][]string{
+		"low": {"low", "medium", "high", "system"}, "medium": {"medium", "high", "system"}, "high": {"high", "system"}, "system": {"system"},
+		"untrusted": nil, "": nil, "Medium": nil,
+	} {
+		guard, err := policy.New(policy.Config{Rules: map[string]policy.Requirement{"*": policy.AllOf(policy.SameUser(), policy.Integrity(least))}})
+		if runtime.GOOS != "windows" {
+			if !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("an integrity off Windows: %v", err)
+			}
+			continue
+		}
+		if (err == nil) != (met != nil) {
+			t.Errorf("%q: %v", least, err)
+		}
+		if err != nil {
+			continue
+		}
+		for _, level := range []string{"", "untrusted", "low", "medium", "high", "system", "other"} {
+			for _, proven := range []bool{true, false} {
+				p := *self
+				p.Integrity, p.UserProven = level, proven
+				if err := guard.Allow(as(&p), "/s/m"); (err == nil) != (proven && slices.Contains(met, level)) {
+					t.Errorf("at least %s, integrity %q, proven %v: %v", least, level, proven, err)
+				}
+			}
+		}
 	}
 }
 

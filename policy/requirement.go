@@ -52,8 +52,9 @@ func AnyPeer() Requirement {
 	return require("any process that may connect", func(*namedpipe.Peer) bool { return true })
 }
 
-// SameUser is met by the user that this process runs as. An anonymous client
-// meets it if the listener lets in nobody else.
+// SameUser is met by the user that this process runs as, on Windows at whatever
+// integrity: see Integrity. An anonymous client meets it if the listener lets in
+// nobody else.
 func SameUser() Requirement {
 	return require("the user that the server runs as", func(p *namedpipe.Peer) bool { return p.SameUser })
 }
@@ -102,6 +103,24 @@ func Session(id int) Requirement {
 		r.err = fmt.Errorf("there are no sessions on %s: Session is for Windows: %w", runtime.GOOS, errors.ErrUnsupported)
 	case id < 0:
 		r.err = fmt.Errorf("there is no session %d", id)
+	}
+	return r
+}
+
+// Integrity is met by processes of at least this integrity: "low", "medium",
+// "high" or "system". An AppContainer's are low. It is for Windows only, where
+// SameUser and User take the sandboxed programs of their users too.
+func Integrity(least string) Requirement {
+	levels := []string{"untrusted", "low", "medium", "high", "system"} // as in Peer
+	want := slices.Index(levels, least)
+	r := require("an integrity of at least "+least, func(p *namedpipe.Peer) bool {
+		return want > 0 && p.UserProven && slices.Index(levels, p.Integrity) >= want
+	})
+	switch {
+	case runtime.GOOS != "windows":
+		r.err = fmt.Errorf("there is no integrity on %s: Integrity is for Windows: %w", runtime.GOOS, errors.ErrUnsupported)
+	case want <= 0:
+		r.err = fmt.Errorf(`there is no integrity %q above "untrusted": it is low, medium, high or system`, least)
 	}
 	return r
 }
