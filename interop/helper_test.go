@@ -14,7 +14,10 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-func TestMain(m *testing.M) { testproc.Main(m, nil) }
+func TestMain(m *testing.M) { testproc.Main(m, programs) }
+
+// programs are what this test binary can be in other processes.
+var programs = map[string]func(){"take over": takeOverServer}
 
 const minute = time.Minute
 
