@@ -72,7 +72,7 @@ func isDomain(sid *windows.SID) bool {
 }
 
 // To find a name or a SID can take seconds where a domain controller must be
-// asked, so both are remembered: what was found for ever, but a SID that a
+// asked, so both are remembered: what was found forever, but a SID that a
 // server is trusted for, like a failure, for a minute only.
 var (
 	names lookups // SID as text -> name
@@ -95,7 +95,7 @@ type lookup struct {
 type found struct {
 	text  string
 	err   error
-	until time.Time // zero for ever
+	until time.Time // zero: forever
 }
 
 func (f *lookup) stale() bool {

@@ -54,7 +54,7 @@ func TestLookups(t *testing.T) {
 }
 
 // TestNamesOfAccounts: accounts are named only where the name is shown, and who
-// has none is not asked for again.
+// has none is not looked for again.
 func TestNamesOfAccounts(t *testing.T) {
 	id, err := processIdentity()
 	if err != nil {
