@@ -6,50 +6,12 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// closing is a log that closes the listener that writes to it.
-type closing struct {
-	slog.Handler
-	l      chan *Listener
-	closed chan error
-}
-
-func (h *closing) Enabled(context.Context, slog.Level) bool { return true }
-func (h *closing) Handle(context.Context, slog.Record) error {
-	h.closed <- (<-h.l).Close()
-	return nil
-}
-
-// TestLoggerCloses: a logger may close the listener that it hears of.
-func TestLoggerCloses(t *testing.T) {
-	t.Parallel()
-	h := &closing{l: make(chan *Listener, 1), closed: make(chan error, 1)}
-	lc := ListenConfig{Logger: slog.New(h)}
-	path := shortDir(t) + "/s"
-	l, err := lc.Listen(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.l <- l
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case err := <-h.closed:
-		if err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("Close still waits for the logger that has called it")
-	}
-}
 
 // TestKnocks: who waits for a name knocks at the door of the server that has it
 // a few times, not at each try, and has the name as soon as it is free.

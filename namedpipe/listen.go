@@ -62,8 +62,8 @@ type ListenConfig struct {
 
 	// Logger logs events that no caller sees: a client that was refused, with its
 	// user and process, or that left before it was accepted; an instance that
-	// could not be made; a socket that another process replaced. If Logger is nil,
-	// nothing is logged.
+	// could not be made; a socket that another process replaced. Its handler may
+	// close the listener. If Logger is nil, nothing is logged.
 	Logger *slog.Logger
 }
 

@@ -1,6 +1,7 @@
 package namedpipe
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"os"
@@ -192,7 +193,7 @@ func (l *listener) serve() {
 		case err != nil:
 			// The handles are this listener's own, so this can't be; not to
 			// spin if it is, the loop goes at the pace of a retry.
-			l.log.Error("namedpipe: can't wait for clients", "pipe", l.addr.path, "error", err)
+			l.report(slog.LevelError, "namedpipe: can't wait for clients", err)
 			windows.WaitForSingleObject(l.stop, retryLongest)
 		case n == windows.WAIT_OBJECT_0:
 			if !isClosed(l.stopped) {
@@ -238,7 +239,7 @@ func (l *listener) pass(pipe windows.Handle) {
 	c, err := newConn(pipe, l.addr)
 	if err != nil {
 		l.stat.retries.Add(1)
-		l.log.Warn("namedpipe: a connection could not be used", "pipe", l.addr.path, "error", err)
+		l.report(slog.LevelWarn, "namedpipe: a connection could not be used", err)
 		return
 	}
 	select {
@@ -275,7 +276,24 @@ func (l *listener) arm(in *instance) error {
 
 func (l *listener) gone(err error) {
 	l.stat.gone.Add(1)
-	l.log.Debug("namedpipe: a client left before it was accepted", "pipe", l.addr.path, "error", err)
+	l.report(slog.LevelDebug, "namedpipe: a client left before it was accepted", err)
+}
+
+// report logs for serve. The logger is the caller's and may call Close, which waits
+// for serve.
+func (l *listener) report(level slog.Level, msg string, err error) {
+	if !l.log.Enabled(context.Background(), level) {
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.log.Log(context.Background(), level, msg, "pipe", l.addr.path, "error", err)
+	}()
+	select {
+	case <-done:
+	case <-l.stopped:
+	}
 }
 
 // failed notes that an instance could not be made. The others go on, and serve
@@ -284,7 +302,7 @@ func (l *listener) failed(in *instance, err error) {
 	in.failures++
 	in.retryAt = time.Now().Add(in.backoff())
 	l.stat.retries.Add(1)
-	l.log.Warn("namedpipe: can't make a pipe instance, trying again", "pipe", l.addr.path, "error", err)
+	l.report(slog.LevelWarn, "namedpipe: can't make a pipe instance, trying again", err)
 }
 
 func (l *listener) retryMissing() {

@@ -66,7 +66,8 @@ func (l *listener) begin(before *Conn) error {
 	l.idle = 0
 	left, err := before.inherit()
 	if err != nil {
-		l.log.Warn("namedpipe: the server that had the name has ended without passing its instances on", "pipe", l.addr.path, "error", err)
+		// In a goroutine, since the logger may call Close, which waits for this.
+		go l.log.Warn("namedpipe: the server that had the name has ended without passing its instances on", "pipe", l.addr.path, "error", err)
 	}
 	for _, pipe := range left {
 		l.add(pipe)
