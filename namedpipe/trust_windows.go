@@ -180,7 +180,7 @@ func labelOf(sd *windows.SECURITY_DESCRIPTOR) (uint32, error) {
 		if err := windows.GetAce(sacl, i, &ace); err != nil {
 			return 0, err
 		}
-		if ace.Header.AceType == systemMandatoryLabelACE {
+		if ace.Header.AceType == systemMandatoryLabelACE && ace.Header.AceFlags&windows.INHERIT_ONLY_ACE == 0 {
 			return lastNumber((*windows.SID)(unsafe.Pointer(&ace.SidStart)))
 		}
 	}

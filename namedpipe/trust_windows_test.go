@@ -80,6 +80,8 @@ func TestLabelOf(t *testing.T) {
 		{"O:SYS:(ML;;NW;;;LW)", integrityLow},
 		{"O:SYS:(ML;;NRNW;;;HI)", integrityHigh},
 		{"O:SYS:(ML;;NW;;;S-1-16-8191)", 8191},
+		{"O:SYS:(ML;IO;NW;;;HI)(ML;;NW;;;LW)", integrityLow},
+		{"O:SYS:(ML;IO;NW;;;HI)", integrityMedium},
 	} {
 		sd, err := windows.SecurityDescriptorFromString(test.sddl)
 		if err != nil {

@@ -23,10 +23,9 @@ func states() func(path string) string {
 
 // The rights that a client needs, and the type of the entries that grant them.
 const (
-	readAndWrite     = windows.FILE_READ_DATA | windows.FILE_WRITE_DATA
-	entryAllows      = 0   // ACCESS_ALLOWED_ACE_TYPE
-	entryDenies      = 1   // ACCESS_DENIED_ACE_TYPE
-	entryInheritOnly = 0x8 // for what is made inside, not for the pipe itself
+	readAndWrite = windows.FILE_READ_DATA | windows.FILE_WRITE_DATA
+	entryAllows  = 0 // ACCESS_ALLOWED_ACE_TYPE
+	entryDenies  = 1 // ACCESS_DENIED_ACE_TYPE
 )
 
 // accessOf says in words who may connect to a pipe that has been opened.
@@ -60,7 +59,7 @@ func describeDescriptor(sd *windows.SECURITY_DESCRIPTOR) string {
 	var in, out []string
 	for i := range acl.AceCount {
 		var ace *windows.ACCESS_ALLOWED_ACE
-		if windows.GetAce(acl, uint32(i), &ace) != nil || ace.Header.AceFlags&entryInheritOnly != 0 {
+		if windows.GetAce(acl, uint32(i), &ace) != nil || ace.Header.AceFlags&windows.INHERIT_ONLY_ACE != 0 {
 			continue
 		}
 		name := sidName((*windows.SID)(unsafe.Pointer(&ace.SidStart)))
