@@ -291,7 +291,7 @@ func TestLogs(t *testing.T) {
 	if _, err := hello(t, p, "log"); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`level=WARN msg="from JSON"`, "answer=42", "stream=stderr", `level=INFO msg="plain text"`, "stream=stdout", "child="} {
+	for _, want := range []string{`level=WARN msg="from JSON"`, "answer=42", "stream=stderr", `level=INFO msg="plain text"`, "stream=stdout", "child=", fmt.Sprintf("pid=%d ", p.PID())} {
 		for !strings.Contains(out.String(), want) {
 			select {
 			case <-out.changed:

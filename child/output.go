@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"maps"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -49,8 +50,9 @@ func (t *tail) String() string {
 
 // output turns what a process writes into log records, one for each line.
 type output struct {
+	cmd  *exec.Cmd
 	log  *slog.Logger
-	tail *tail // nil to keep nothing
+	tail *tail
 	line []byte
 }
 
@@ -77,12 +79,8 @@ func (o *output) flush() {
 	if line == "" {
 		return
 	}
-	if o.tail != nil {
-		o.tail.add(line)
-	}
-	if o.log != nil {
-		logLine(o.log, line)
-	}
+	o.tail.add(line)
+	logLine(o.log.With("pid", o.cmd.Process.Pid), line)
 }
 
 // logLine logs a line. A JSON object becomes a record with its members as

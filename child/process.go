@@ -97,8 +97,9 @@ func Start(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
 // by the end of its standard input.
 //
 // cmd is a template: its Path, Args, Env, Dir, Stdout, Stderr, ExtraFiles and
-// SysProcAttr are used, a context is not. Standard input belongs to the
-// contract, see the package's documentation. The child gets a process group of
+// SysProcAttr are used, a context is not. What goes to a Stdout or Stderr that is
+// an *os.File is not logged. Standard input belongs to the contract, see the
+// package's documentation. The child gets a process group of
 // its own, so that Ctrl-C in a terminal reaches the parent alone.
 //
 // A child that ends before it serves, or does not serve in time, is an error

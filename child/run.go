@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"os/exec"
 	"runtime"
 	"time"
@@ -63,14 +64,16 @@ func startRun(cmd *exec.Cmd, log *slog.Logger) (*run, error) {
 }
 
 // capture logs what is written to the stream w, and goes on writing it to where
-// the caller wants it. The function that it returns logs a last line without
-// an end.
+// the caller wants it. A file is the child's own. The function that it returns
+// logs a last line without an end.
 func (r *run) capture(w *io.Writer, log *slog.Logger) (flush func()) {
-	o := &output{log: log, tail: &r.tail}
-	if *w == nil {
+	o := &output{cmd: r.cmd, log: log, tail: &r.tail}
+	switch to := (*w).(type) {
+	case nil:
 		*w = o
-	} else {
-		*w = io.MultiWriter(*w, o)
+	case *os.File:
+	default:
+		*w = io.MultiWriter(to, o)
 	}
 	return o.flush
 }
