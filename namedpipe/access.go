@@ -16,7 +16,8 @@ const (
 	// token's User. If the process is elevated, a High integrity label keeps the
 	// same user's unelevated processes out, provided that everyone else who is
 	// allowed is named by CurrentUser or Administrators. All other processes of
-	// the user are allowed, except those of low integrity.
+	// the user are allowed, except that those of low integrity can only read:
+	// [Conn.Peer] identifies none of them.
 	CurrentUser Who = 1 << iota
 	// CurrentUserAnyElevation is CurrentUser without the label: an elevated
 	// server also allows the same user's unelevated processes. Off Windows it is
