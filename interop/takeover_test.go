@@ -73,21 +73,29 @@ func takeOverAndServe(pipe, file string) error {
 			note(ss.Context())
 			return handler(srv, ss)
 		}))...)
-	lis, err := (&namedpipe.ListenConfig{TakeOver: true}).Listen(context.Background(), pipe)
-	if err != nil {
-		return err
-	}
-	fmt.Println("ready")
 	go func() { // the test is over
 		io.Copy(io.Discard, os.Stdin)
 		s.GracefulStop()
 	}()
-	err = s.Serve(lis)
-	if errors.Is(err, namedpipe.ErrReplaced) {
-		err = nil
-	}
-	s.GracefulStop()
+	err := serveInTurn(context.Background(), s, pipe)
 	return errors.Join(err, os.WriteFile(file, served.calls, 0o600))
+}
+
+func serveInTurn(ctx context.Context, srv *grpc.Server, name string) error {
+	// snippet: take-over
+	lc := namedpipe.ListenConfig{TakeOver: true}
+	lis, err := lc.Listen(ctx, name) // stands by if an older server has the name
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready") // all that could fail has not: from here on there is a new server
+	err = srv.Serve(lis) // the first Accept takes over
+	if errors.Is(err, namedpipe.ErrReplaced) {
+		err = nil // a newer server has the name
+	}
+	srv.GracefulStop() // ends when the calls under way have ended
+	return err
+	// end snippet
 }
 
 // takeOverClient calls without pause.
