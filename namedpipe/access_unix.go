@@ -16,7 +16,7 @@ type rule struct {
 	mode       fs.FileMode
 	gid        int // the socket's group, or -1 for what the system gives it
 	anyone     bool
-	uids, gids []int // who is let in; the first uid is the server's own
+	uids, gids []int // who is allowed; the first uid is the server's own
 	denyUIDs   []int
 	denyGIDs   []int
 }
@@ -29,7 +29,7 @@ func (a Access) describe() (string, error) {
 	return r.String(), nil
 }
 
-// rule translates the access, or says what this system can't give.
+// rule translates the access; what this system doesn't support is an error.
 func (a Access) rule() (rule, error) {
 	who := a.who()
 	for _, not := range []struct {
@@ -78,13 +78,13 @@ func (a Access) rule() (rule, error) {
 	}
 	r.fence()
 	if !canAskPeer && (r.mode != 0o600 && !r.anyone || len(a.Deny) > 0 || slices.Contains(r.uids, 0) && os.Geteuid() != 0) {
-		return rule{}, unsupported("this system doesn't tell who a client is, so ListenConfig.Access can name nobody")
+		return rule{}, unsupported("this system doesn't report who a client is, so ListenConfig.Access can't name users or groups")
 	}
 	return r, nil
 }
 
-// fence chooses the narrowest mode that admits all whom the rule admits: a mode
-// knows one user, one group and everybody. Root passes every mode.
+// fence chooses the narrowest mode that admits everyone whom the rule admits: a mode
+// distinguishes one user, one group and all others. It doesn't apply to root.
 func (r *rule) fence() {
 	others := slices.ContainsFunc(r.uids, func(uid int) bool { return uid != 0 && uid != r.uids[0] })
 	switch {
@@ -97,7 +97,8 @@ func (r *rule) fence() {
 	}
 }
 
-// admits holds a client's credentials against the rule. A nil error admits it.
+// admits checks a client's credentials against the rule and returns nil if they
+// pass.
 func (r *rule) admits(c *credentials) error {
 	in := func(gids []int) bool {
 		return slices.ContainsFunc(c.groups, func(g int) bool { return slices.Contains(gids, g) })
@@ -108,13 +109,13 @@ func (r *rule) admits(c *credentials) error {
 	case slices.Contains(r.denyUIDs, c.uid) || in(r.denyGIDs):
 		return errors.New("it is denied")
 	case c.uid == unknownID && len(r.denyUIDs) > 0, c.partial && len(r.denyGIDs) > 0:
-		return errors.New("the system doesn't tell all of its user and groups, so it may be one that is denied")
+		return errors.New("the system doesn't report its user and all its groups, so it may be one that is denied")
 	case r.anyone, slices.Contains(r.uids, c.uid), in(r.gids):
 		return nil
 	case c.uid == unknownID && r.mode == 0o600:
 		return nil // the socket's mode has kept everybody else out
 	}
-	return errors.New("it is not let in")
+	return errors.New("it is not allowed")
 }
 
 func (r *rule) String() string {

@@ -92,7 +92,7 @@ func (a Access) dacl(id identity) (string, error) {
 		to := &deny
 		switch {
 		case sid.Equals(id.self):
-			return "", &problem{text: fmt.Sprintf("bad ListenConfig.Access: Deny names %s, as which this process makes the pipe's instances", name), causes: []error{fs.ErrInvalid}}
+			return "", &problem{text: fmt.Sprintf("bad ListenConfig.Access: Deny names %s, the identity with which this process makes the pipe's instances", name), causes: []error{fs.ErrInvalid}}
 		case id.covers(sid):
 			to = &late
 		}
@@ -178,10 +178,10 @@ func (a Access) label(id identity) string {
 func fromSDDL(sddl string, owner *windows.SID) (*windows.SECURITY_DESCRIPTOR, error) {
 	sd, err := windows.SecurityDescriptorFromString(sddl)
 	if err != nil {
-		return nil, explainAs(fs.ErrInvalid, err, fmt.Sprintf("bad ListenConfig.Access: SDDL %q can't be read", sddl), "see its format")
+		return nil, explainAs(fs.ErrInvalid, err, fmt.Sprintf("bad ListenConfig.Access: SDDL %q can't be parsed", sddl), "see Access.SDDL for its language")
 	}
 	if dacl, _, err := sd.DACL(); err != nil || dacl == nil {
-		return nil, &problem{text: fmt.Sprintf("bad ListenConfig.Access: SDDL %q has no DACL, which would let everybody in", sddl), causes: []error{fs.ErrInvalid}}
+		return nil, &problem{text: fmt.Sprintf("bad ListenConfig.Access: SDDL %q has no DACL, so it would allow everyone", sddl), causes: []error{fs.ErrInvalid}}
 	}
 	if o, _, err := sd.Owner(); err == nil && o != nil {
 		return sd, nil

@@ -8,5 +8,5 @@ const openSearch = unix.O_RDONLY
 
 func (p *private) shortPath() string { return p.path }
 
-// renameNoReplace is for systems that have no other way than a link.
+// renameNoReplace fails: these systems have no such call.
 func renameNoReplace(int, string, int, string) error { return unix.ENOTSUP }

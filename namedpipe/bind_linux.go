@@ -6,12 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openSearch opens a folder to look things up in it, which asks for no right to
-// read it.
+// openSearch opens a folder for lookups in it, which need no permission to read it.
 const openSearch = unix.O_PATH
 
-// shortPath is a path of the folder that fits into a socket's address, for this
-// process alone.
+// shortPath returns a path of the folder that fits into a socket's address. It is
+// valid in this process only.
 func (p *private) shortPath() string { return "/proc/self/fd/" + strconv.Itoa(p.fd) }
 
 func renameNoReplace(olddir int, old string, newdir int, new string) error {

@@ -18,13 +18,13 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
-// bindSocket makes the socket at path, listening and with the rule's mode and
-// group from the first moment that anybody can see it there. A socket that is
-// bound but does not listen yet can't be told from a dead one, and bind follows
-// the umask, which belongs to the whole process. So the socket is made in a
-// private folder, where nobody can put anything in its place, and all that is
-// done to it is done through that folder's descriptor. Which file it is is known
-// before it has its path: afterwards another's may be there.
+// bindSocket makes the socket at path and returns its identity. Whoever can see the
+// socket finds it listening and with the rule's mode and group: a socket that is
+// bound but doesn't listen yet looks like a dead one, and the mode that bind gives
+// depends on the umask, which belongs to the whole process. So the socket is made in
+// a private folder, where nobody can replace it, and changed only through that
+// folder's descriptor. Its identity is taken before it gets its path, where another
+// process can replace it.
 func bindSocket(path string, r *rule) (_ *net.UnixListener, _ fileID, err error) {
 	folder, err := openFolder(parent(path))
 	if err != nil {
@@ -63,8 +63,8 @@ func bindSocket(path string, r *rule) (_ *net.UnixListener, _ fileID, err error)
 	return ln, fileID{uint64(st.Dev), uint64(st.Ino)}, p.publish(name, filepath.Base(path))
 }
 
-// openFolder opens the folder that the socket goes to, unless others can play
-// with what is in it.
+// openFolder opens the folder for the socket. It refuses a folder in which other
+// users can replace the socket.
 func openFolder(path string) (fd int, err error) {
 	fd, err = unix.Open(path, openSearch|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -83,9 +83,9 @@ func openFolder(path string) (fd int, err error) {
 	return fd, nil
 }
 
-// othersWrite reports whether users other than this one can make and rename
-// files in a folder, but for its owner and root, who can do so in any. Groups
-// that systems make for one user alone have the user's number or name.
+// othersWrite reports whether users other than this one, the folder's owner and root
+// can make and rename files in a folder. A group that has this user's number or name
+// is taken for one that the system made for this user alone.
 func othersWrite(folder *unix.Stat_t) bool {
 	switch {
 	case folder.Mode&0o002 != 0:
@@ -143,8 +143,8 @@ func openPrivate(folder int, path string) (*private, error) {
 	return &private{fd: fd, folder: folder, path: path}, nil
 }
 
-// address is where to bind a socket of the given name in the folder. Tools show
-// the name, so it is kept if a socket's address has the room.
+// address returns where to bind the socket in the folder and its name there. Tools
+// show the name, so it is base if that fits into a socket's address.
 func (p *private) address(base string) (address, name string) {
 	for _, name := range []string{base, "s"} {
 		if address := p.path + "/" + name; len(address) <= pipename.MaxPath() {
@@ -154,14 +154,14 @@ func (p *private) address(base string) (address, name string) {
 	return p.shortPath() + "/s", "s"
 }
 
-// publish gives the socket its path, by a link, since a link, unlike a rename,
-// fails if another server has taken the path meanwhile.
+// publish gives the socket its path with a link, which, unlike a rename, fails if
+// another server has taken the path in the meantime.
 func (p *private) publish(name, base string) error {
 	err := linkat(p.fd, name, p.folder, base, 0)
 	if err == nil || errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	// Some file systems have no hard links, and some security profiles forbid
+	// Some file systems don't have hard links, and some security profiles forbid
 	// them.
 	rerr := renameNoReplace(p.fd, name, p.folder, base)
 	if rerr == nil || errors.Is(rerr, unix.EEXIST) {
@@ -187,14 +187,13 @@ func (p *private) remove() {
 }
 
 const (
-	// sweepMost bounds what a look for left-overs costs in a large folder.
+	// sweepMost bounds the cost of a sweep in a large folder.
 	sweepMost = 4096
-	// sweepAge is far more than Listen needs between the making of a private
-	// folder and its removal.
+	// sweepAge is far longer than a private folder exists during Listen.
 	sweepAge = time.Minute
 )
 
-// sweep removes the private folders of processes that were killed in Listen.
+// sweep removes private folders left by processes that were killed during Listen.
 func sweep(folder int) {
 	fd, err := unix.Openat(folder, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -225,7 +224,7 @@ func (r *rule) apply(folder int, name string) error {
 	return unix.Fchmodat(folder, name, uint32(r.mode), 0)
 }
 
-// fileID tells a file from all others that there are at the same time.
+// fileID identifies a file among all that exist at the same time.
 type fileID struct{ dev, ino uint64 }
 
 func idOf(file fs.FileInfo) fileID {

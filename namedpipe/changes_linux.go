@@ -11,19 +11,18 @@ import (
 
 var inotify = unix.InotifyInit1 // replaced by a test
 
-// slowLook is the time between the looks that a listener takes although the
-// system tells of changes. It tells of the file and of its folder, not of a
-// folder further up that was moved, of a link in the path that was turned, or of
-// a mount on top.
+// slowLook is the time between the checks that a listener makes even though the
+// system reports changes. The reports cover the file and its folder, but not a folder
+// further up that was moved, a symbolic link in the path that was changed, or a mount
+// over the folder.
 const slowLook = 2 * time.Second
 
-// A notifier is the one inotify instance of this process, while it has
-// listeners: a user has 128 for all programs together. It waits on a thread of
-// its own, since a timer of the runtime's would make each wait in the kernel
-// dearer.
+// A notifier is the inotify instance that all listeners of this process share: a user
+// has 128 for all programs. It waits on a thread of its own, since a pending timer of
+// the runtime's makes each wait in the kernel more expensive.
 type notifier struct {
 	fd, wake int
-	watches  map[int32][]chan<- struct{} // whom to tell, by watch descriptor
+	watches  map[int32][]chan<- struct{} // whom to notify, by watch descriptor
 	users    map[chan<- struct{}][]int32 // and their watches
 }
 
@@ -32,9 +31,10 @@ var (
 	theNotifierMu sync.Mutex // of all notifiers' fields as well
 )
 
-// changes sends a value when the file or its folder may have been moved or
-// removed, and each slowLook, until end is called. The channel is nil if the
-// system won't tell, for instance because the user has too many watches.
+// changes returns a channel that receives a value when the file or its folder may have
+// been moved or removed, and every slowLook, until end is called. The channel is nil
+// if the system can't report changes, for instance because the user has too many
+// watches.
 func changes(path string) (news <-chan struct{}, end func()) {
 	theNotifierMu.Lock()
 	defer theNotifierMu.Unlock()
@@ -73,8 +73,8 @@ func newNotifier() *notifier {
 	return &notifier{fd: fd, wake: wake, watches: map[int32][]chan<- struct{}{}, users: map[chan<- struct{}][]int32{}}
 }
 
-// watch reports whether c will be told of path. Paths that lead to one file
-// share a watch.
+// watch adds a watch of path for c and reports whether it could. Paths that lead to
+// the same file share a watch.
 func (n *notifier) watch(path string, mask uint32, c chan<- struct{}) bool {
 	added, err := unix.InotifyAddWatch(n.fd, path, mask)
 	if err != nil {
@@ -86,7 +86,7 @@ func (n *notifier) watch(path string, mask uint32, c chan<- struct{}) bool {
 	return true
 }
 
-// leave takes c out. The last one to leave wakes run to end.
+// leave removes c and its watches. The last one to leave ends run.
 func (n *notifier) leave(c chan<- struct{}) {
 	for _, wd := range n.users[c] {
 		n.watches[wd] = slices.DeleteFunc(n.watches[wd], func(o chan<- struct{}) bool { return o == c })
@@ -124,8 +124,8 @@ func (n *notifier) run() {
 	unix.Close(n.wake)
 }
 
-// tell passes on events, see inotify(7). All hear of a lost event, as of the
-// time to look.
+// tell passes on events, see inotify(7). All users are notified if events were lost,
+// as when it is time to check.
 func (n *notifier) tell(events []byte, all bool) {
 	for len(events) >= unix.SizeofInotifyEvent {
 		wd, mask := int32(binary.NativeEndian.Uint32(events)), binary.NativeEndian.Uint32(events[4:])

@@ -2,6 +2,5 @@
 
 package namedpipe
 
-// changes is for systems that tell of what becomes of a file; here listeners
-// look.
+// changes returns nil: on these systems listeners check at intervals.
 func changes(string) (news <-chan struct{}, end func()) { return nil, func() {} }

@@ -8,9 +8,8 @@ import (
 	"net"
 )
 
-// credentials are what the kernel tells of the process at the other end. They
-// were taken when it connected or, seen from a client, when the server began to
-// listen.
+// credentials are what the kernel reports of the process at the other end. It recorded
+// them when that process connected or, at the client's end, when it began to listen.
 type credentials struct {
 	asked   bool
 	pid     int
@@ -35,8 +34,8 @@ func idNumber(n uint32) int {
 	return int(n)
 }
 
-// ask returns what the kernel noted, from the second time on without a call. Beside an
-// error the credentials are empty.
+// ask returns what the kernel recorded; it makes a system call the first time only. If
+// it returns an error, the credentials are empty.
 func (c conn) ask() (*credentials, error) {
 	if c.cred.asked {
 		return c.cred, nil

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A conn is a socket with what has been asked about its other end.
+// A conn is a socket with what is known of its other end.
 type conn struct {
 	*net.UnixConn
 	cred *credentials
@@ -31,8 +31,8 @@ func (d *Dialer) open(ctx context.Context, addr *Addr) (conn, error) {
 	if err == nil {
 		return newConn(c.(*net.UnixConn)), nil
 	}
-	// The context's deadline, seen before the context itself says so: package
-	// net has two errors for it.
+	// Package net has two errors for the context's deadline, which it may notice
+	// before the context does.
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return conn{}, context.DeadlineExceeded
 	}
@@ -42,10 +42,10 @@ func (d *Dialer) open(ctx context.Context, addr *Addr) (conn, error) {
 	return conn{}, explainConnect(addr.path, bare(err))
 }
 
-// checkLink refuses to follow another user's symbolic link out of a folder in
-// which other users can make files: the link's target, a server that the client
-// trusts, would get what is meant for another. It is what Linux does by itself
-// with fs.protected_symlinks, and the only guard where that is off.
+// checkLink refuses to follow another user's symbolic link out of a folder in which
+// other users can make files: the link's target, a server that the client trusts,
+// would get what is meant for another. Linux does the same if fs.protected_symlinks is
+// set, where it can't be raced; elsewhere this is the only check.
 func checkLink(path string) error {
 	var link, folder unix.Stat_t
 	if unix.Lstat(path, &link) != nil || link.Mode&unix.S_IFMT != unix.S_IFLNK || link.Uid == 0 || int(link.Uid) == os.Geteuid() {

@@ -4,7 +4,7 @@ package namedpipe
 
 import "syscall"
 
-// What callers hold errors against; Go gives both a value on Windows as well.
+// Errors that callers compare with; Go defines both on Windows too.
 const (
 	errNameTaken = syscall.EADDRINUSE
 	errBroken    = syscall.EPIPE

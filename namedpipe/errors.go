@@ -14,21 +14,20 @@ import (
 
 // ErrReplaced is matched by the error of Accept when the name is no longer this
 // listener's: another process has taken it over (ListenConfig.TakeOver) or, off
-// Windows, the socket's path has become another's or was removed. No client can
-// find this listener any more. Connections that were accepted go on. It also
-// matches net.ErrClosed.
+// Windows, the socket's file was removed or replaced. Clients can no longer find this
+// listener; accepted connections go on. It also matches net.ErrClosed.
 var ErrReplaced error = &problem{text: "the pipe's name is no longer this listener's", causes: []error{net.ErrClosed}}
 
-// A problem is an error whose text says what happened and what to do about it,
-// over the errors that errors.Is should find.
+// A problem is an error whose text says what happened and what to do about it. It
+// wraps the errors that errors.Is should find.
 type problem struct {
 	text   string
 	remedy string // the end of text that says what to do, or ""
 	causes []error
 }
 
-// Advice splits the text into what happened and what to do about it, for
-// programs that show the two apart.
+// Advice returns what happened and what to do about it, for programs that show the two
+// separately.
 func (p *problem) Advice() (what, remedy string) {
 	return strings.TrimSuffix(strings.TrimSuffix(p.text, p.remedy), ": "), p.remedy
 }
@@ -43,7 +42,7 @@ func (p *problem) Timeout() bool {
 	})
 }
 
-// explain puts what happened and what to do about it before a system's error.
+// explain adds what happened and what to do about it to a system's error.
 func explain(err error, what, remedy string) error {
 	text := what + " (" + err.Error() + ")"
 	if remedy != "" {
@@ -52,7 +51,7 @@ func explain(err error, what, remedy string) error {
 	return &problem{text: text, remedy: remedy, causes: []error{err}}
 }
 
-// explainAs is explain for an error that should match a second one as well.
+// explainAs is like explain, for an error that also matches as.
 func explainAs(as, err error, what, remedy string) error {
 	p := explain(err, what, remedy).(*problem)
 	p.causes = append(p.causes, as)
@@ -63,14 +62,14 @@ func explainAs(as, err error, what, remedy string) error {
 // listener's.
 func otherAccess(theirs, ours string) error {
 	return &problem{
-		text: fmt.Sprintf("the pipe that has the name has another access (%s) than this ListenConfig.Access (%s), and it can't be changed while it is served: "+
+		text: fmt.Sprintf("the pipe of this name has a different access (%s) from ListenConfig.Access (%s), and that can't change while a server has it: "+
 			"use the same Access, or stop the server first", theirs, ours),
 		causes: []error{fs.ErrInvalid},
 	}
 }
 
-// opError is the one place that makes errors for callers: a *net.OpError with
-// the pipe's full path. io.EOF stays bare, as package io asks.
+// opError makes all errors that callers get: a *net.OpError with the pipe's full path.
+// io.EOF is not wrapped, as package io requires.
 func opError(op string, addr *Addr, err error) error {
 	if err == nil || err == io.EOF {
 		return err
@@ -78,7 +77,7 @@ func opError(op string, addr *Addr, err error) error {
 	return &net.OpError{Op: op, Net: addr.Network(), Addr: addr, Err: bare(err)}
 }
 
-// bare takes off what the layers below have put around an error.
+// bare unwraps what the layers below have put around an error.
 func bare(err error) error {
 	for {
 		switch e := err.(type) {
@@ -97,7 +96,7 @@ func bare(err error) error {
 	}
 }
 
-// ioError is opError for what a connection in use meets.
+// ioError is like opError, for errors of an open connection.
 func (c *Conn) ioError(op string, err error) error {
 	if err == io.EOF {
 		return err

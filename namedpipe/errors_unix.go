@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// explainBind says what an error of bind means.
+// explainBind explains an error from the making of a socket.
 func explainBind(path string, err error) error {
 	err = bare(err)
 	if _, explained := err.(*problem); explained {
@@ -21,7 +21,7 @@ func explainBind(path string, err error) error {
 	case errors.Is(err, syscall.ENOTDIR):
 		return explain(err, parent(path)+" is not a folder", "choose another path")
 	case errors.Is(err, fs.ErrPermission):
-		return explain(err, "no right to make a socket in "+parent(path), "choose a folder of your own")
+		return explain(err, "no permission to make a socket in "+parent(path), "choose a folder of your own")
 	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, fs.ErrExist):
 		return explainAs(syscall.EADDRINUSE, err, "another process has just taken this name", "stop it, or choose another name")
 	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EINVAL):
@@ -30,6 +30,7 @@ func explainBind(path string, err error) error {
 	return explain(err, "can't make the socket", "")
 }
 
+// explainConnect explains an error from connect.
 func explainConnect(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -43,28 +44,28 @@ func explainConnect(path string, err error) error {
 		if file, serr := os.Stat(path); serr == nil && file.Mode()&fs.ModeSocket == 0 {
 			return explainAs(fs.ErrInvalid, err, "the file is not a socket", "check the name")
 		}
-		return explainAs(fs.ErrNotExist, err, "nobody listens on the socket: its server has gone without removing it", "start the server again")
+		return explainAs(fs.ErrNotExist, err, "no process is listening on the socket: its server is gone and has left it behind", "start the server again")
 	case errors.Is(err, syscall.EAGAIN):
-		return explain(err, "the server's backlog is full", "it accepts too slowly or has stopped to")
+		return explain(err, "the server's backlog is full", "it accepts too slowly, or has stopped accepting")
 	case errors.Is(err, fs.ErrPermission):
-		return explain(err, "access denied: this user may not use the socket", "ask its owner, or run as the user that the server runs as")
+		return explain(err, "access denied: this user may not use the socket", "ask its owner, or run as the server's user")
 	case errors.Is(err, syscall.EPROTOTYPE):
 		return explainAs(fs.ErrInvalid, err, "the socket is not a stream socket", "check the name")
 	}
 	return explain(err, "can't connect", "")
 }
 
-// isBusy tells that a server is there and took no more connections just now:
-// connect to a Unix socket with a full backlog doesn't wait on Linux.
+// isBusy reports whether there is a server whose backlog is full, in which case
+// connect doesn't wait on Linux.
 func isBusy(err error) bool { return errors.Is(err, syscall.EAGAIN) }
 
-// isMissing tells that there is no server yet, or no longer.
+// isMissing reports whether there is no server.
 func isMissing(err error) bool {
 	return isNowhere(err) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
-// isPeerGone tells that the other end has closed the connection. A reset on
-// read means that it did so before it had read all that was sent to it.
+// isPeerGone reports whether the other end has closed the connection. A reset means
+// that it did so before it had read all that was sent to it.
 func isPeerGone(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }

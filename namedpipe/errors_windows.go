@@ -13,13 +13,13 @@ import (
 // explainOpen explains an error from the opening of a pipe.
 func explainOpen(path string, err error) error {
 	if err == windows.ERROR_ACCESS_DENIED && insideAppContainer(path) {
-		return explain(err, "access denied: this process is in an AppContainer", `its names have the form LOCAL\NAME`)
+		return explain(err, "access denied: this process is in an AppContainer", `use a name of the form LOCAL\NAME`)
 	}
 	switch err {
 	case windows.ERROR_FILE_NOT_FOUND, windows.ERROR_PATH_NOT_FOUND:
 		return explain(err, "there is no such pipe", "start the server, or check the name")
 	case windows.ERROR_PIPE_BUSY:
-		return explain(err, "all instances of the pipe are taken", "its server accepts too slowly, or has gone while clients still hold the pipe")
+		return explain(err, "all instances of the pipe are taken", "its server accepts too slowly, or has exited while clients still hold the pipe")
 	case windows.ERROR_ACCESS_DENIED:
 		return explain(err, "access denied: the pipe doesn't admit this user", "ask whoever runs the server, or run as the same user and with the same elevation")
 	case windows.ERROR_INVALID_NAME, windows.ERROR_BAD_PATHNAME:
@@ -34,11 +34,11 @@ func explainCreate(path string, err error) error {
 		return err
 	}
 	if err == windows.STATUS_ACCESS_DENIED && insideAppContainer(path) {
-		return explainAs(fs.ErrPermission, err, "access denied: this process is in an AppContainer", `its names have the form LOCAL\NAME`)
+		return explainAs(fs.ErrPermission, err, "access denied: this process is in an AppContainer", `use a name of the form LOCAL\NAME`)
 	}
 	switch err {
 	case windows.STATUS_OBJECT_NAME_COLLISION, windows.STATUS_INSTANCE_NOT_AVAILABLE, windows.STATUS_PIPE_NOT_AVAILABLE:
-		return explainAs(errNameTaken, err, "another server is listening on this name, or clients of one that has gone still hold it", "stop it, or choose another name")
+		return explainAs(errNameTaken, err, "another server is listening on this name, or clients of one that has exited still hold it", "stop it, or choose another name")
 	case windows.STATUS_ACCESS_DENIED:
 		return explainAs(fs.ErrPermission, err, "access denied: this user may not make a pipe of this name", `names under ProtectedPrefix\Administrators\ are for administrators only`)
 	case windows.STATUS_OBJECT_NAME_INVALID, windows.STATUS_OBJECT_PATH_INVALID:

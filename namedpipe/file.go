@@ -2,14 +2,13 @@ package namedpipe
 
 import "os"
 
-// FileListener returns a listener for the socket f, which already listens: one
-// from [Listener.File] in the process before this one, or from whatever else
-// keeps the socket open while servers come and go. The name is the socket's
-// path, as for Listen. f stays the caller's and may be closed.
+// FileListener returns a listener for f, a socket that already listens: one from
+// [Listener.File] in another process, or from a program that keeps the socket open
+// while servers start and exit. The name is the socket's path, as for Listen. The
+// caller keeps f and may close it.
 //
-// Access is held against each client, but the file keeps the mode and the group
-// it has, and Close leaves it. On Windows the error matches
-// errors.ErrUnsupported.
+// Access is checked for each client, but the socket's file keeps its mode and group,
+// and Close does not remove it. On Windows the error matches errors.ErrUnsupported.
 func (lc *ListenConfig) FileListener(name string, f *os.File) (*Listener, error) {
 	addr, err := resolve(name)
 	if err != nil {
@@ -26,12 +25,12 @@ func (lc *ListenConfig) FileListener(name string, f *os.File) (*Listener, error)
 	return l, nil
 }
 
-// File returns a copy of the listening socket for another process, which takes
-// it with [ListenConfig.FileListener]. Clients in the backlog are served by
-// whichever process accepts them. The caller must close the file. From the first
-// call on Close leaves the socket's file in place, since others serve it; the
-// last of them may remove it, and Listen removes one that nobody serves. On
-// Windows the error matches errors.ErrUnsupported.
+// File returns a copy of the listening socket for another process, which uses it with
+// [ListenConfig.FileListener]. Clients in the backlog are served by whichever process
+// accepts them. The caller must close the file. After the first call, Close no longer
+// removes the socket's file, since other processes may serve it; the last of them may
+// remove it, and Listen removes one on which no process listens. On Windows the error
+// matches errors.ErrUnsupported.
 func (l *Listener) File() (*os.File, error) {
 	f, err := l.l.share()
 	if err != nil {

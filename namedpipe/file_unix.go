@@ -25,7 +25,7 @@ func (l *Listener) adopt(cfg ListenConfig, f *os.File) error {
 	}
 	file, err := os.Lstat(l.addr.path)
 	if err == nil && file.Mode()&fs.ModeSocket == 0 {
-		err = &problem{text: "the file at the path is not a socket; give the path that the socket was made at", causes: []error{fs.ErrInvalid}}
+		err = &problem{text: "the file at the path is not a socket; give the path at which the socket was made", causes: []error{fs.ErrInvalid}}
 	}
 	if err != nil {
 		ln.Close()
@@ -38,7 +38,7 @@ func (l *Listener) adopt(cfg ListenConfig, f *os.File) error {
 // listenerOf returns a listener over a copy of the socket.
 func listenerOf(f *os.File) (*net.UnixListener, error) {
 	bad := func(what string, err error) error {
-		return explainAs(fs.ErrInvalid, bare(err), what, "hand on a Listener.File")
+		return explainAs(fs.ErrInvalid, bare(err), what, "pass a file from Listener.File")
 	}
 	ln, err := net.FileListener(f)
 	if err != nil {

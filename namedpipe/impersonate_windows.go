@@ -44,7 +44,7 @@ func (t *clientToken) copy() (token windows.Token, err error) {
 		return 0, net.ErrClosed
 	}
 	if t.token == 0 {
-		return 0, &problem{text: "the system doesn't let this process act as the client: it may look at the client's token only", causes: []error{fs.ErrPermission}}
+		return 0, &problem{text: "the system doesn't let this process act as the client: it may only look at the client's token", causes: []error{fs.ErrPermission}}
 	}
 	process := windows.CurrentProcess()
 	err = windows.DuplicateHandle(process, windows.Handle(t.token), process, (*windows.Handle)(&token), 0, false, windows.DUPLICATE_SAME_ACCESS)
@@ -156,7 +156,7 @@ func tooLow(level ImpersonationLevel) error {
 		name = "Anonymous"
 	}
 	return &problem{
-		text: "the client has granted the level " + name + " only: it must ask for Impersonation, " +
+		text: "the client has only granted the level " + name + ": it must grant Impersonation, " +
 			"in Go with Dialer.ImpersonationLevel, in .NET with NamedPipeClientStream's TokenImpersonationLevel.Impersonation",
 		causes: []error{fs.ErrPermission},
 	}

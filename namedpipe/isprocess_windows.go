@@ -22,7 +22,7 @@ func (c *Conn) processOf() (*Peer, error) {
 			return nil
 		}
 		if err := windows.GetNamedPipeClientProcessId(pipe, &pid); err != nil {
-			return explain(err, "the system doesn't tell which process the client is", "")
+			return explain(err, "the system doesn't report which process the client is", "")
 		}
 		p.PID = int(pid)
 		return nil

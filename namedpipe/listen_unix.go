@@ -26,8 +26,8 @@ type listener struct {
 	stop chan struct{} // closed by close and retire
 	done chan struct{} // closed when watch has ended
 
-	taken  knock        // at another server, while it has the name
-	warned atomic.Int64 // when accept was last said to fail, in Unix seconds
+	taken  knock        // of the server that has the name
+	warned atomic.Int64 // when a failure of accept was last logged, in Unix seconds
 
 	mu      sync.Mutex
 	ended   error // why accept fails from now on: net.ErrClosed or ErrReplaced
@@ -71,8 +71,8 @@ func (l *Listener) run(cfg ListenConfig, r *rule, ln *net.UnixListener, file fil
 	go l.l.watch()
 }
 
-// Accept is tried again after acceptPause, which doubles up to acceptPauseMost,
-// and its failures are logged once in warnSeconds.
+// After a failure accept waits for acceptPause, which doubles up to acceptPauseMost.
+// Failures are logged at most once in warnSeconds.
 const (
 	acceptPause     = 5 * time.Millisecond
 	acceptPauseMost = 100 * time.Millisecond
@@ -97,8 +97,8 @@ func (l *listener) accept() (conn, error) {
 		if !isShortage(err) {
 			return conn{}, explain(bare(err), "the system accepts no connections for this listener", "close it and listen again")
 		}
-		// The backlog keeps the clients meanwhile, and an error here would end a
-		// server that could go on in a moment.
+		// The backlog keeps the clients, and an error would end a server that can
+		// go on in a moment.
 		l.stat.retries.Add(1)
 		if now, last := time.Now().Unix(), l.warned.Load(); now-last >= warnSeconds && l.warned.CompareAndSwap(last, now) {
 			l.log.Warn("namedpipe: accept failed, trying again", "pipe", l.path, "error", err, "retries", l.stat.retries.Load())
@@ -110,15 +110,15 @@ func (l *listener) accept() (conn, error) {
 	}
 }
 
-// isShortage reports whether accept has failed for a reason that passes: the
-// process or the system is short of descriptors or memory.
+// isShortage reports whether accept has failed for a temporary reason, such as too few
+// descriptors.
 func isShortage(err error) bool {
 	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR},
 		func(shortage error) bool { return errors.Is(err, shortage) })
 }
 
-// admits holds the client's credentials against the rule. A client that is not
-// let in is disconnected here, before anything of it is read.
+// admits checks the client's credentials against the rule and disconnects a client
+// that doesn't pass, before anything is read from it.
 func (l *listener) admits(c conn) bool {
 	if !canAskPeer || l.rule.anyone && len(l.rule.denyUIDs)+len(l.rule.denyGIDs) == 0 {
 		return true
@@ -136,7 +136,7 @@ func (l *listener) admits(c conn) bool {
 	return false
 }
 
-// why returns the reason for which accept can't go on, or nil.
+// why returns the reason why accept can't go on, or nil.
 func (l *listener) why() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -55,12 +55,12 @@ func groupID(name string) (int, error) {
 	return strconv.Atoi(g.Gid)
 }
 
-// names remembers what users are called: looking can mean to read files or to
-// ask a directory service, and servers look at each handshake.
+// names caches the names of users: a lookup may read files or ask a directory service,
+// and servers need the name at each handshake.
 var names sync.Map // uid -> userName
 
-// A userName is what a user is called. A user without a name may get one, so
-// that there is none is believed for a minute.
+// A userName is a cached name. That a user has no name is kept for a minute, since the
+// user may get one.
 type userName struct {
 	name  string
 	until time.Time // zero for ever

@@ -51,7 +51,7 @@ func mustBeAccount(name string, sid *windows.SID, kind uint32) error {
 		}
 	}
 	return &problem{
-		text:   fmt.Sprintf("%q is not the account of a user or group: a domain, a computer or a label has nobody behind it; write DOMAIN\\NAME or the SID", name),
+		text:   fmt.Sprintf("%q is not the account of a user or group: domains, computers and labels are none; write DOMAIN\\NAME or the SID", name),
 		causes: []error{fs.ErrInvalid},
 	}
 }
@@ -168,7 +168,7 @@ func isAccount(ctx context.Context, name string, sid *windows.SID) (bool, error)
 		return f
 	})
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		err = explain(err, fmt.Sprintf("the context ended while the system looked for the account %q", name), "write its SID, which needs no look-up")
+		err = explain(err, fmt.Sprintf("the context ended while the system looked for the account %q", name), "write its SID, which needs no lookup")
 	}
 	return err == nil && text == sid.String(), err
 }

@@ -16,9 +16,8 @@ import (
 
 func parent(path string) string { return filepath.Dir(path) }
 
-// clearPath makes sure that nothing is at path: it removes a socket of this
-// user's that nobody listens on. Anything else that is there is an error, each
-// kind its own.
+// clearPath makes sure that nothing is at path. It removes a socket of this user's
+// on which no process listens; anything else there is an error.
 func clearPath(path string, taken *knock) error {
 	now, err := os.Lstat(path)
 	switch {
@@ -31,9 +30,9 @@ func clearPath(path string, taken *knock) error {
 	file, err := os.Lstat(path)
 	switch {
 	case isNowhere(err):
-		return nil // a missing folder shows when the socket is bound
+		return nil // bindSocket reports a missing folder
 	case err != nil:
-		return explain(err, "can't look at the socket's path", "check the rights on its folder")
+		return explain(err, "can't look at the socket's path", "check the permissions of its folder")
 	case file.Mode()&fs.ModeSymlink != 0:
 		return explainAs(syscall.EADDRINUSE, syscall.ELOOP, "a symbolic link is in the way", "remove it, or listen on the path it points to")
 	case file.Mode()&fs.ModeSocket == 0:
@@ -64,9 +63,9 @@ func isNowhere(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// A knock is a connection to another server that has the name, by which Listen
-// finds out whether it lives. While Listen waits for the name it sees at once
-// that the file has gone, and knocks less and less often.
+// A knock records the last probe of another server's socket. While Listen waits for
+// the name, it checks at each try whether the file is still there, but connects to
+// the server less and less often.
 type knock struct {
 	file  fileID
 	pause time.Duration
@@ -78,12 +77,12 @@ const (
 	knockPauseMost = 400 * time.Millisecond
 )
 
-// early reports whether the file's server was alive a moment ago.
+// early reports whether it is too early to probe the file's server again.
 func (k *knock) early(file fs.FileInfo) bool {
 	return idOf(file) == k.file && time.Now().Before(k.next)
 }
 
-// note notes that the file's server is alive.
+// note records that the file's server is alive.
 func (k *knock) note(file fs.FileInfo) {
 	k.pause = min(2*k.pause, knockPauseMost)
 	if idOf(file) != k.file {
@@ -92,7 +91,7 @@ func (k *knock) note(file fs.FileInfo) {
 	k.next = time.Now().Add(k.pause)
 }
 
-// probe tells whether nobody listens on the socket at path.
+// probe reports whether no process listens on the socket at path.
 func probe(path string) (dead bool, err error) {
 	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	switch {
@@ -102,7 +101,7 @@ func probe(path string) (dead bool, err error) {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return true, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return true, nil // went away meanwhile
+		return true, nil // it was just removed
 	case errors.Is(err, syscall.EAGAIN):
 		return false, nil // its backlog is full
 	case errors.Is(err, fs.ErrPermission):
@@ -121,16 +120,16 @@ func removeSame(path string, file fileID) error {
 		return explain(syscall.EADDRINUSE, "another process has just taken this name", "choose another name")
 	}
 	if err := os.Remove(path); err != nil {
-		return explain(bare(err), "can't remove the dead socket", "check the rights on its folder")
+		return explain(bare(err), "can't remove the dead socket", "check the permissions of its folder")
 	}
 	return nil
 }
 
-// lockFolder keeps other listeners from removing dead sockets in the folder of
-// path until unlock is called: finding a socket dead and removing it are two
-// steps, and what is at the path in the second may be another's live socket.
-// The lock is advisory and anybody may hold it who can read the folder, so it
-// is waited for only so long; without it the race is merely unlikely.
+// lockFolder keeps other listeners from removing dead sockets in the folder of path
+// until unlock is called: a socket is found dead in one step and removed in another,
+// and by then another server's live socket may be at the path. The lock is advisory,
+// and whoever can read the folder can hold it, so the wait for it is limited; without
+// it the race is only unlikely.
 func lockFolder(path string) (unlock func()) {
 	dir, err := os.Open(parent(path))
 	if err != nil {

@@ -31,7 +31,7 @@ func (b *peekedByte) fill(c *Conn, wait time.Duration) error {
 	if !timer.Stop() {
 		<-fired // or its deadline would meet a later Read
 		c.conn.SetReadDeadline(time.Time{})
-		return explain(os.ErrDeadlineExceeded, fmt.Sprintf("the client has sent nothing for %v, so it can't be told who it is", wait), "")
+		return explain(os.ErrDeadlineExceeded, fmt.Sprintf("the client has sent nothing for %v, so it can't be identified", wait), "")
 	}
 	if n == 1 {
 		return nil

@@ -15,7 +15,7 @@ func (c *Conn) identify() (*Peer, error) {
 		return &Peer{SameUser: c.onlySelf}, nil
 	}
 	if err != nil {
-		return nil, explain(err, "the system doesn't tell who is at the other end", "")
+		return nil, explain(err, "the system doesn't report who is at the other end", "")
 	}
 	cred.process(c.conn.UnixConn)
 	p := cred.peer()

@@ -50,7 +50,7 @@ func (c *Conn) identify() (*Peer, error) {
 			return nil
 		}
 		if err != nil {
-			return explain(err, "the system doesn't tell who the client is", "")
+			return explain(err, "the system doesn't report who the client is", "")
 		}
 		c.token.set(c, token)
 		return nil

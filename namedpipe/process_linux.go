@@ -71,8 +71,8 @@ var ownProc = sync.OnceValue(func() bool {
 	return err == nil && self == strconv.Itoa(os.Getpid())
 })
 
-// pidfs tells whether each process has an inode that no other has until the
-// system starts anew: from Linux 6.9 on, and if a sandbox doesn't forbid to ask.
+// pidfs reports whether each process has an inode that no other process gets until the
+// system restarts: from Linux 6.9 on, unless a sandbox forbids the calls.
 var pidfs = sync.OnceValue(func() bool {
 	const magic = 0x50494446 // PIDFS_MAGIC of linux/magic.h
 	self, err := unix.PidfdOpen(os.Getpid(), 0)

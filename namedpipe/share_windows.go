@@ -118,7 +118,7 @@ func (l *listener) matches(pipe windows.Handle) error {
 	const parts = windows.OWNER_SECURITY_INFORMATION | windows.DACL_SECURITY_INFORMATION | windows.LABEL_SECURITY_INFORMATION
 	sd, err := windows.GetSecurityInfo(pipe, windows.SE_KERNEL_OBJECT, parts)
 	if err != nil {
-		return explain(err, "the system doesn't say who owns the pipe", "")
+		return explain(err, "the system doesn't report who owns the pipe", "")
 	}
 	theirs, _, err := sd.Owner()
 	ours, _, oerr := l.sd.Owner()

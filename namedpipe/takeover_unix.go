@@ -38,7 +38,7 @@ func (l *Listener) fits(cfg ListenConfig) error {
 	}
 	file, err := os.Lstat(l.addr.path)
 	if err != nil {
-		return explainAs(errNameTaken, bare(err), "the socket's file has gone while the name was taken over", "try again")
+		return explainAs(errNameTaken, bare(err), "the socket's file was removed while the name was taken over", "try again")
 	}
 	st := file.Sys().(*syscall.Stat_t)
 	if file.Mode().Perm() != rule.mode || rule.gid >= 0 && int(st.Gid) != rule.gid {

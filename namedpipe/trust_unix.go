@@ -24,7 +24,7 @@ func (t *Trust) verify(_ context.Context, c conn, path string) error {
 		cred, err = &credentials{uid: ownerOf(file)}, nil
 	}
 	if err != nil {
-		return explain(err, "the system doesn't tell who the server is", "")
+		return explain(err, "the system doesn't report who the server is", "")
 	}
 	accepted, err := t.owner(cred)
 	if err != nil || accepted && !t.wantsProcess() {
@@ -35,7 +35,7 @@ func (t *Trust) verify(_ context.Context, c conn, path string) error {
 	case accepted:
 		return t.process(cred.peer())
 	case cred.uid == unknownID:
-		return &TrustError{Server: cred.peer(), Reason: "its user has no number of its own in this user namespace", Field: "Anyone"}
+		return &TrustError{Server: cred.peer(), Reason: "its user is not mapped in this user namespace", Field: "Anyone"}
 	}
 	return &TrustError{Server: cred.peer(), Reason: "its user is neither this one nor root", Field: "Users"}
 }

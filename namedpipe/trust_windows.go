@@ -80,19 +80,19 @@ func (s *server) name(ctx context.Context) {
 func serverOf(pipe windows.Handle) (s server, err error) {
 	sd, err := windows.GetSecurityInfo(pipe, windows.SE_KERNEL_OBJECT, windows.OWNER_SECURITY_INFORMATION|windows.LABEL_SECURITY_INFORMATION)
 	if err != nil {
-		return s, explain(err, "the system doesn't tell who owns the pipe", "")
+		return s, explain(err, "the system doesn't report who owns the pipe", "")
 	}
 	if s.owner, _, err = sd.Owner(); err != nil {
-		return s, explain(err, "the system doesn't tell who owns the pipe", "")
+		return s, explain(err, "the system doesn't report who owns the pipe", "")
 	}
 	if s.label, err = labelOf(sd); err != nil {
-		return s, explain(err, "the system doesn't tell the pipe's integrity label", "")
+		return s, explain(err, "the system doesn't report the pipe's integrity label", "")
 	}
 	s.peer = &Peer{}
 	if s.owner != nil {
 		s.peer.User, s.peer.UserProven = Account{ID: s.owner.String()}, true
 		if s.peer.SameUser, err = isOwn(s.owner); err != nil {
-			return s, explain(err, "the system doesn't tell who this process is", "")
+			return s, explain(err, "the system doesn't report who this process is", "")
 		}
 	}
 	var pid uint32
@@ -148,7 +148,7 @@ func (t *Trust) checkLabel(s server) error {
 	token := windows.GetCurrentProcessToken()
 	own, err := integrityRID(token)
 	if err != nil {
-		return explain(err, "the system doesn't tell this process's integrity", "")
+		return explain(err, "the system doesn't report this process's integrity", "")
 	}
 	// High is demanded by whom Access gives that label as a server. More would
 	// refuse a service's own pipes, and a program with uiAccess, which is High

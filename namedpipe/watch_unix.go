@@ -9,20 +9,18 @@ import (
 	"time"
 )
 
-// watchInterval is the time between two looks at a path that should be the
-// listener's and isn't, and of all looks where the system doesn't tell of
-// changes. Two looks in a row must agree, so a stranger is noticed within a
-// second.
+// watchInterval is the time between two checks of a path that is no longer the
+// listener's and, where the system doesn't report changes, between all checks. Two
+// checks in a row must agree, so a replacement is noticed within a second.
 const watchInterval = 250 * time.Millisecond
 
-// watch ends accept when the path is no longer this listener's: .NET servers,
-// among others, remove a live socket and make their own (dotnet/runtime issue
-// 131203). The kernel can't give the file's inode to another one while this
-// socket is open, so os.SameFile is sure.
+// watch ends accept when the path is no longer this listener's: .NET servers, among
+// others, remove a live socket and make their own (dotnet/runtime issue 131203).
+// While this socket is open the kernel gives its inode to no other file, so a
+// comparison of identities is reliable.
 //
-// Where the system tells of changes there is no timer: an idle process isn't
-// woken, and a waiting one takes a tenth less time to be, since its wait in the
-// kernel needs no clock.
+// Where the system reports changes there is no timer of the runtime's: with one
+// pending, each wait in the kernel takes a tenth longer to wake up from.
 func (l *listener) watch() {
 	if !l.lost() {
 		close(l.done)
@@ -41,7 +39,8 @@ func (l *listener) watch() {
 	l.ln.Close() // unblocks accept
 }
 
-// lost waits until the path is another's, or until close.
+// lost waits until the path is no longer this listener's and returns true, or until
+// close and returns false.
 func (l *listener) lost() bool {
 	news, end := changes(l.path)
 	defer end()
@@ -61,7 +60,8 @@ func (l *listener) lost() bool {
 	return true
 }
 
-// look returns how many looks in a row have found the path to be another's.
+// look checks the path and returns how many checks in a row have found that it is no
+// longer this listener's.
 func (l *listener) look(strange int) int {
 	file, err := os.Lstat(l.path)
 	switch {
