@@ -101,7 +101,8 @@ func serveInTurn(ctx context.Context, srv *grpc.Server, name string) error {
 // takeOverClient calls without pause.
 type takeOverClient struct {
 	number  uint64
-	streams bool
+	streams bool // streams, not unary calls
+	fresh   bool // each call has a connection of its own
 	calls   uint64
 	worst   atomic.Int64 // the longest wait for an answer, in nanoseconds
 }
@@ -112,8 +113,7 @@ func (c *takeOverClient) run(ctx context.Context, pipe string, stop <-chan struc
 	if err != nil {
 		return err
 	}
-	defer cc.Close()
-	client := testpb.NewTestServiceClient(cc)
+	defer func() { cc.Close() }()
 	for {
 		select {
 		case <-stop:
@@ -122,6 +122,13 @@ func (c *takeOverClient) run(ctx context.Context, pipe string, stop <-chan struc
 		}
 		ctx := metadata.AppendToOutgoingContext(ctx, callKey, strconv.FormatUint(c.number<<32|c.calls, 10))
 		c.calls++
+		if c.fresh {
+			cc.Close()
+			if cc, err = grpcpipe.NewClient(pipe); err != nil {
+				return err
+			}
+		}
+		client := testpb.NewTestServiceClient(cc)
 		if c.streams {
 			err = c.stream(ctx, client)
 		} else {
@@ -189,7 +196,7 @@ func TestSoakTakeOver(t *testing.T) {
 	errs := make([]error, takeOverGo)
 	var wg sync.WaitGroup
 	for i := range clients {
-		clients[i] = &takeOverClient{number: uint64(i), streams: i%2 == 1}
+		clients[i] = &takeOverClient{number: uint64(i), streams: i%2 == 1, fresh: i%16 < 2}
 		wg.Go(func() { errs[i] = clients[i].run(ctx, pipe, stop) })
 	}
 	stopDotNet := startDotNet(t, ctx, pipe, dotnets)

@@ -163,6 +163,31 @@ func TestTakeOverLeavesTheNameFree(t *testing.T) {
 	listen(t, name, namedpipe.ListenConfig{NameTakenTimeout: -1})
 }
 
+// TestTakeOverSettles: a server that stops upon ErrReplaced has had the time to
+// take charge of the connection before.
+func TestTakeOverSettles(t *testing.T) {
+	t.Parallel()
+	name := freshName(t)
+	old := listen(t, name, taking)
+	next := listen(t, name, taking)
+	c, err := namedpipe.Dial(soon(t), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, err := old.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	accepted := time.Now()
+	go answer(next, 2)
+	_, err = old.Accept()
+	if took := time.Since(accepted); !errors.Is(err, namedpipe.ErrReplaced) || took < 90*time.Millisecond {
+		t.Errorf("after %v: %v", took, err)
+	}
+}
+
 // TestTakeOverFails: a process that dies or gives up before its first Accept
 // leaves the old one serving, and the name to the next.
 func TestTakeOverFails(t *testing.T) {
