@@ -191,6 +191,42 @@ func TestCloseCutsTheQueue(t *testing.T) {
 	listen(t, name, lc)
 }
 
+// TestCloseFreesTheName: connections outlive their listener, and on Windows, where
+// they are instances of the pipe, they keep its name.
+func TestCloseFreesTheName(t *testing.T) {
+	t.Parallel()
+	name := freshName(t)
+	l := listen(t, name, namedpipe.ListenConfig{})
+	c, err := namedpipe.Dial(soon(t), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lc := namedpipe.ListenConfig{NameTakenTimeout: -1}
+	next, err := lc.Listen(t.Context(), name)
+	if err == nil {
+		next.Close()
+	}
+	if keeps := runtime.GOOS == "windows"; keeps != errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("Listen while a connection is open: %v", err)
+	}
+	go s.Write([]byte("x"))
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		t.Errorf("the connection: %v", err)
+	}
+	s.Close()
+	c.Close()
+	listen(t, name, namedpipe.ListenConfig{})
+}
+
 func TestAcceptDeadline(t *testing.T) {
 	l := listen(t, freshName(t), namedpipe.ListenConfig{})
 	isTimeout := func(what string, err error) {
