@@ -168,7 +168,7 @@ func TestUnmappedUsers(t *testing.T) {
 		name := freshName(t)
 		startReady(t, commandAs(t, as(other), "describe clients", name, "*"))
 		out, err := inside("dial", name).CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "no number of its own in this user namespace") || !strings.Contains(string(out), "permission: true") {
+		if err != nil || !strings.Contains(string(out), "is not mapped in this user namespace") || !strings.Contains(string(out), "permission: true") {
 			t.Errorf("%s, %v", out, err)
 		}
 	})

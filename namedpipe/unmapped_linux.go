@@ -17,7 +17,7 @@ import (
 var ambiguous atomic.Pointer[[2]int]
 
 // unmapped returns the uid and the gid that may stand for anybody, or -1 where
-// every user and every group has a number of its own, as in the first user
+// every user and every group is mapped, as in the first user
 // namespace.
 func unmapped() (uid, gid int) {
 	if ids := ambiguous.Load(); ids != nil {
