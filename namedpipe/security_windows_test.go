@@ -41,7 +41,7 @@ func TestAccessErrorsWindows(t *testing.T) {
 		{Access{Users: []string{"no such user"}}, fs.ErrInvalid, `no account "no such user"`},
 		{Access{Users: []string{"S-1-x"}}, fs.ErrInvalid, "not a SID"},
 		{Access{Packages: []string{sidUser}}, fs.ErrInvalid, "begins S-1-15-2-"},
-		{Access{SDDL: "rubbish"}, fs.ErrInvalid, "can't be read"},
+		{Access{SDDL: "rubbish"}, fs.ErrInvalid, "can't be parsed"},
 		{Access{SDDL: "O:BA"}, fs.ErrInvalid, "no DACL"},
 		{Access{SDDL: "D:", Who: Everyone}, fs.ErrInvalid, "stands alone"},
 		{Access{Remote: true, Deny: []string{sidOther}}, fs.ErrInvalid, "Remote"},
@@ -49,7 +49,7 @@ func TestAccessErrorsWindows(t *testing.T) {
 		{Access{SDDL: "D:(A;;FA;;;SY)"}, fs.ErrInvalid, `SDDL "D:(A;;FA;;;SY)" doesn't give this process full access`},
 		{Access{SDDL: "D:(A;;0x12019b;;;WD)"}, fs.ErrInvalid, "second instance: grant it with (A;;FA;;;" + own.self.String() + ")"},
 		{Access{SDDL: "D:(D;;0x4;;;WD)(A;;FA;;;WD)"}, fs.ErrInvalid, "doesn't give this process full access"},
-		{Access{Who: Everyone, Deny: []string{own.self.String()}}, fs.ErrInvalid, "as which this process makes"},
+		{Access{Who: Everyone, Deny: []string{own.self.String()}}, fs.ErrInvalid, "the identity with which this process makes"},
 		{Access{Who: Everyone, Deny: []string{computer}}, fs.ErrInvalid, "not the account of a user or group"},
 		{Access{Who: Everyone, Deny: []string{"BUILTIN"}}, fs.ErrInvalid, "not the account of a user or group"},
 		{Access{Who: Everyone, Deny: []string{"S-1-5-21-1-2-3"}}, fs.ErrInvalid, "not the account of a user or group"},
@@ -231,9 +231,9 @@ func TestImpersonate(t *testing.T) {
 	}
 }
 
-// TestLevelTooLow: the text names what the client must ask for.
+// TestLevelTooLow: the text names what the client must grant.
 func TestLevelTooLow(t *testing.T) {
-	for level, says := range map[ImpersonationLevel]string{Identification: "level Identification only", Anonymous: "level Anonymous only"} {
+	for level, says := range map[ImpersonationLevel]string{Identification: "only granted the level Identification", Anonymous: "only granted the level Anonymous"} {
 		if err := tooLow(level); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "TokenImpersonationLevel.Impersonation") {
 			t.Errorf("%v", err)
 		}
