@@ -110,10 +110,10 @@ func (l *listener) accept() (conn, error) {
 	}
 }
 
-// isShortage reports whether accept has failed for a temporary reason, such as too few
-// descriptors.
+// isShortage reports whether accept has failed for a temporary reason: too few
+// descriptors, too little memory, or too many watches of epoll.
 func isShortage(err error) bool {
-	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR},
+	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOSPC, syscall.ECONNABORTED, syscall.EINTR},
 		func(shortage error) bool { return errors.Is(err, shortage) })
 }
 

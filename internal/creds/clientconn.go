@@ -21,7 +21,7 @@ var tlsWords = firstbytes.Words{
 type clientConn struct {
 	firstbytes.Conn
 	readyReader
-	pipe    *namedpipe.Conn // the same as Conn.Conn
+	pipe    *namedpipe.Conn // the one in Conn
 	checked bool            // the dialer checked who the server is
 	tlsOnly bool
 }
@@ -33,7 +33,7 @@ func NewClientConn(ctx context.Context, pipe *namedpipe.Conn, tlsOnly, checked b
 	c := &clientConn{pipe: pipe, tlsOnly: tlsOnly, checked: checked}
 	c.readyReader.init(pipe)
 	end, _ := ctx.Deadline()
-	c.Conn.Init(pipe, end, func(f *firstbytes.Fault, allowed time.Duration) error {
+	c.Conn.Init(pipeConn{pipe}, end, func(f *firstbytes.Fault, allowed time.Duration) error {
 		return pipeError("connect", pipe.RemoteAddr(), "%s", f.Text(tlsWords, allowed))
 	}, nil)
 	return c

@@ -6,7 +6,10 @@ package creds
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
+	"syscall"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
@@ -79,6 +82,20 @@ func of(p *namedpipe.Peer, safe bool) AuthInfo {
 		info.SecurityLevel = credentials.PrivacyAndIntegrity
 	}
 	return info
+}
+
+// A pipeConn closes the pipe when a write fails for a reason that its reader does
+// not learn of, such as a lack of memory. grpc leaves a connection that can't be
+// written to alone and waits for the reader's error; if the other end is gone,
+// that comes when the reader has read what there is.
+type pipeConn struct{ *namedpipe.Conn }
+
+func (c pipeConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.Close()
+	}
+	return n, err
 }
 
 // New returns transport credentials for either end; see grpcpipe.NewCredentials.

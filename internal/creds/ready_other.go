@@ -15,4 +15,4 @@ type readyReader struct{}
 
 func (readyReader) init(*namedpipe.Conn) {}
 
-func newServerConn(pipe *namedpipe.Conn) net.Conn { return pipe }
+func newServerConn(pipe *namedpipe.Conn) net.Conn { return pipeConn{pipe} }

@@ -118,7 +118,7 @@ type serverConn struct {
 }
 
 func newServerConn(pipe *namedpipe.Conn) net.Conn {
-	c := &serverConn{Conn: pipe}
+	c := &serverConn{Conn: pipeConn{pipe}}
 	c.init(pipe)
 	return c
 }
