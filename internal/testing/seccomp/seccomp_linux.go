@@ -65,6 +65,10 @@ func Without(t *testing.T, opts ...int) bool {
 	return false
 }
 
+// Env is what a process's environment must hold for Enter to make the option
+// fail.
+func Env(opt int) string { return env + "=" + strconv.Itoa(opt) }
+
 func deny(opts []int) error {
 	load := func(offset uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
