@@ -1,6 +1,5 @@
 //go:build unix
 
-// Package tableflip tests a pipe in a server that cloudflare/tableflip replaces.
 package tableflip
 
 import (
