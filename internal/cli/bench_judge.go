@@ -255,7 +255,10 @@ func show(metric string, v float64) string {
 	case "share":
 		return fmt.Sprintf("%.2f%%", v*100)
 	}
-	return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64)
+	if math.Abs(v) >= 10 {
+		return strconv.FormatFloat(math.Round(v), 'f', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
 func percent(v float64) string { return fmt.Sprintf("%+.1f%%", v*100) }

@@ -155,7 +155,7 @@ func (a *app) printSummary(s *summary) error {
 	for _, name := range slices.Sorted(maps.Keys(s.Tags)) {
 		fmt.Fprintf(&b, "\n%s: %s", oneLine(name), oneLine(s.Tags[name]))
 	}
-	fmt.Fprintf(&b, "\n\n  calls    %d (%.0f/s)\n", s.Calls, s.PerSecond)
+	fmt.Fprintf(&b, "\n\n  calls    %d (%s/s)\n", s.Calls, show("rate", s.PerSecond))
 	if s.Missed > 0 {
 		fmt.Fprintf(&b, "  %s   %d calls were due and never begun: the rate of %v/s was not reached, for all %d calls were under way: raise --concurrency or --connections, or lower --rate\n", p.yellow("missed"), s.Missed, s.Rate, s.Concurrency)
 	}

@@ -43,10 +43,18 @@ type connFlags struct {
 	expandEnv      bool
 }
 
-func (f *connFlags) add(cmd *cobra.Command) {
+// addTrust adds the flags for connecting to a pipe, without those for calls.
+func (f *connFlags) addTrust(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	durationVar(flags, &f.connectTimeout, "connect-timeout", "", 10*time.Second, "connection timeout: from opening the pipe to the server's HTTP/2 settings")
 	flags.StringArrayVar(&f.server, "server", nil, "which server to trust besides this user's own and the system's: any, user=NAME, group=NAME; or the only one: pid=N, exe=PATH (repeatable)")
+	words := cobra.FixedCompletions([]string{"any", "user=", "group=", "pid=", "exe="}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
+	cmd.RegisterFlagCompletionFunc("server", words)
+}
+
+func (f *connFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.addTrust(cmd)
 	flags.StringVar(&f.authority, "authority", "", "the :authority to send (default the host; for a pipe localhost, which .NET sends)")
 	flags.StringVar(&f.maxMessage, "max-message", "16MiB", "the largest message to accept")
 	flags.BoolVar(&f.tls, "tls", false, "speak TLS; each of the following flags and an https: target turn it on too")
@@ -62,8 +70,6 @@ func (f *connFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.expandEnv, "expand-env", false, "replace ${NAME} in headers by environment variables")
 	flags.String(profileFlag, "", "JSON file with flags by their names, \"target\" and \"method\", or FILE#NAME for one of several; the command line wins")
 	cmd.MarkFlagFilename(profileFlag, "json")
-	words := cobra.FixedCompletions([]string{"any", "user=", "group=", "pid=", "exe="}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
-	cmd.RegisterFlagCompletionFunc("server", words)
 	cmd.MarkFlagFilename("cacert")
 	cmd.MarkFlagFilename("cert")
 	cmd.MarkFlagFilename("key")
@@ -136,8 +142,10 @@ func (f *connFlags) config(to string, calls bool) (inspect.Config, metadata.MD, 
 		}
 		cfg.Options = append(cfg.Options, grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: f.keepalive}))
 	}
-	if cfg.MaxMessage, err = size("--max-message", f.maxMessage); err != nil {
-		return cfg, nil, err
+	if f.maxMessage != "" {
+		if cfg.MaxMessage, err = size("--max-message", f.maxMessage); err != nil {
+			return cfg, nil, err
+		}
 	}
 	if cfg.TLS, err = f.tlsConfig(); err != nil {
 		return cfg, nil, err

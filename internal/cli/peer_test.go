@@ -153,6 +153,15 @@ func grpcPeer(kind string, args []string) *grpc.Server {
 			}
 			return nil
 		})...)...)
+	case "rude": // greets otherwise
+		return interoptest.NewServer(append(grpcpipe.ServerOptions(), grpc.ChainUnaryInterceptor(
+			func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+				resp, err := next(ctx, req)
+				if r, ok := resp.(*greetpb.HelloReply); ok {
+					r.Message = "Go away"
+				}
+				return resp, err
+			}))...)
 	case "counting": // writes each name that it greets to a file, one a line
 		f, err := os.Create(args[0])
 		if err != nil {

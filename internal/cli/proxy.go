@@ -2,8 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -14,11 +14,14 @@ import (
 )
 
 type proxyFlags struct {
-	conn   connFlags
-	access []string
-	drain  time.Duration
-	dump   bool
-	quiet  bool
+	conn    connFlags
+	from    schemaFlags
+	access  []string
+	drain   time.Duration
+	dump    bool
+	record  string
+	secrets bool
+	quiet   bool
 }
 
 func (a *app) proxyCommand() *cobra.Command {
@@ -38,13 +41,19 @@ ended is passed on where both kinds can: on TCP, Unix sockets and standard
 output, not on pipes. Ctrl-C stops accepting, lets connections end for as long
 as --drain, then cuts them; a second one ends at once.
 
+--record writes each call to a file: method, headers, messages as JSON, status and
+times. The server's reflection, or --proto, says how to decode messages. Secrets
+are left out, by the names of headers and fields, and so are messages that can't
+be decoded, unless --record-secrets is there.
+
 Nobody but this user can connect to a pipe or Unix socket that proxy makes; for
 pipes, --access lets in more: ` + accessWords + `. Any user of this machine may
 connect to a TCP port, also from a browser.`,
 		Example: `  grpcpipe proxy tcp:127.0.0.1:5000 MyPipe
   grpcpipe proxy MyPipe unix:/run/me/my.sock --access local-users
   socat UNIX-LISTEN:/tmp/my.sock,fork EXEC:'grpcpipe.exe proxy - MyPipe'
-  grpcpipe proxy MyPipe-seen MyPipe --dump`,
+  grpcpipe proxy MyPipe-seen MyPipe --dump
+  grpcpipe proxy MyPipe-seen MyPipe --record calls.ndjson`,
 		Args:              args("FROM", "TO"),
 		ValidArgsFunction: completeEnds,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
@@ -53,9 +62,12 @@ connect to a TCP port, also from a browser.`,
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&flags.access, "access", nil, "who may connect to a pipe FROM besides this user (see above; repeatable)")
-	durationVar(f, &flags.conn.connectTimeout, "connect-timeout", "", 10*time.Second, "the most time to connect to TO")
-	f.StringArrayVar(&flags.conn.server, "server", nil, "which server of a pipe TO to trust: any, user=NAME, group=NAME, pid=N, exe=PATH (repeatable)")
 	durationVar(f, &flags.drain, "drain", "", 5*time.Second, "what connections get to end after Ctrl-C")
+	f.StringVar(&flags.record, "record", "", "write the calls to this file, for show and replay, without secrets")
+	f.BoolVar(&flags.secrets, "record-secrets", false, "keep secrets in the record, and messages that can't be decoded")
+	cmd.MarkFlagFilename("record")
+	flags.conn.addTrust(cmd)
+	flags.from.add(cmd)
 	f.BoolVar(&flags.dump, "dump", false, "show the HTTP/2 frames on standard error, without messages and secrets")
 	f.BoolVarP(&flags.quiet, "quiet", "q", false, "say nothing but errors")
 	return cmd
@@ -72,6 +84,14 @@ func completeEnds(cmd *cobra.Command, args []string, begun string) ([]string, co
 func (a *app) proxy(ctx context.Context, flags proxyFlags, fromText, toText string) error {
 	if err := positive("--connect-timeout", flags.conn.connectTimeout); err != nil {
 		return err
+	}
+	switch {
+	case flags.record == "" && (flags.secrets || !flags.from.source.Empty()):
+		return usage("--record-secrets, --proto and --protoset are for --record: give it too")
+	case flags.record != "":
+		if err := namesFile("--record", flags.record); err != nil {
+			return err
+		}
 	}
 	if flags.drain < 0 {
 		return usage("--drain %v: write a time, or 0s for none", flags.drain)
@@ -98,6 +118,13 @@ func (a *app) proxy(ctx context.Context, flags proxyFlags, fromText, toText stri
 	if err != nil {
 		return err
 	}
+	var rec *recording
+	if flags.record != "" {
+		if rec, err = a.startRecording(ctx, &flags, from, to); err != nil {
+			lis.Close()
+			return err
+		}
+	}
 	say := &sayer{app: a, quiet: flags.quiet}
 	if from.kind != "stdio" {
 		say.listening(from, lis.Addr().String(), to)
@@ -115,12 +142,11 @@ func (a *app) proxy(ctx context.Context, flags proxyFlags, fromText, toText stri
 	if r.Once && from.kind == "stdio" {
 		r.Log = func(int, string) {} // it is the command's error
 	}
-	if flags.dump {
-		r.Watch = func(n int) (io.WriteCloser, io.WriteCloser) {
-			return relay.Dump(n, ">", say.frame), relay.Dump(n, "<", say.frame)
-		}
-	}
+	r.Watch = a.watchers(&flags, say, rec)
 	totals, err := r.Run(ctx)
+	if rec != nil {
+		err = errors.Join(err, rec.end())
+	}
 	if totals.CutAtShutdown > 0 {
 		say.always("cut", map[string]any{"connections": totals.CutAtShutdown}, "%d connections were cut after %v", totals.CutAtShutdown, flags.drain)
 	}

@@ -111,7 +111,7 @@ configuration is read but the command line, NO_COLOR and, off Windows, TMPDIR.`,
 
 // commands are the commands in the order of the help.
 func (a *app) commands() []*cobra.Command {
-	return []*cobra.Command{a.lsCommand(), a.pingCommand(), a.doctorCommand(), a.servicesCommand(), a.describeCommand(), a.callCommand(), a.benchCommand(), a.proxyCommand(), a.serveDemoCommand(), a.uiCommand(), a.versionCommand()}
+	return []*cobra.Command{a.lsCommand(), a.pingCommand(), a.doctorCommand(), a.servicesCommand(), a.describeCommand(), a.callCommand(), a.benchCommand(), a.proxyCommand(), a.showCommand(), a.replayCommand(), a.serveDemoCommand(), a.uiCommand(), a.versionCommand()}
 }
 
 // checkFlags holds the flags of all commands against what they may be.

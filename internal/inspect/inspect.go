@@ -269,12 +269,32 @@ func CodeName(c codes.Code) string {
 	return name.String()
 }
 
-// secretWords are what the names of headers with secrets have in them.
-var secretWords = []string{"auth", "cookie", "token", "secret", "password", "passwd", "credential", "api-key", "apikey", "session", "signature"}
+// secretWords are the words by which the name of a header or a field says that it
+// holds a secret, and secretPairs those that do together.
+var (
+	secretWords = []string{"authorization", "auth", "cookie", "cookies", "token", "tokens", "secret", "secrets", "password", "passwd", "passphrase",
+		"credential", "credentials", "apikey", "jwt", "bearer"}
+	secretPairs = []string{"api key", "access key", "private key"}
+)
 
-// IsSecret reports whether a header or a field with that name holds a secret, as
-// far as names tell.
+// IsSecret reports whether a header or a field with that name, such as x-api-key,
+// user_token or userToken, holds a secret, as far as names tell.
 func IsSecret(name string) bool {
-	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	return name != ":authority" && name != "authority" && containsAny(name, secretWords)
+	var words strings.Builder
+	for i, r := range name {
+		switch {
+		case r == '-' || r == '_' || r == '.':
+			r = ' '
+		case unicode.IsUpper(r) && i > 0:
+			words.WriteByte(' ')
+		}
+		words.WriteRune(unicode.ToLower(r))
+	}
+	all := strings.Fields(words.String())
+	for i, w := range all {
+		if slices.Contains(secretWords, w) || i > 0 && slices.Contains(secretPairs, all[i-1]+" "+w) {
+			return true
+		}
+	}
+	return false
 }

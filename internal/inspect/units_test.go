@@ -59,3 +59,14 @@ func FuzzParseSettings(f *testing.F) {
 		}
 	})
 }
+
+func TestIsSecret(t *testing.T) {
+	for name, want := range map[string]bool{
+		"authorization": true, "Proxy-Authorization": true, "set-cookie": true, "x-api-key": true, "user_token": true, "userToken": true, "accessKey": true,
+		"password": true, "client_secret": true, "tenant": false, "author": false, ":authority": false, "key": false, "tokenizer": false, "x-request-id": false,
+	} {
+		if got := IsSecret(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
 // A Frame is an HTTP/2 frame as Dump shows it.
@@ -46,9 +47,6 @@ func (f Frame) String() string {
 
 // notice is the Type of what is no frame.
 const notice = "NOTE"
-
-// hidden are headers whose values are secrets.
-var hidden = []string{"authorization", "cookie", "set-cookie", "proxy-authorization"}
 
 // Dump returns a writer that reads what is written to it as one direction of an
 // HTTP/2 connection and shows the frames. Close waits until all are shown.
@@ -119,7 +117,7 @@ func describe(frame http2.Frame) (flags, info []string) {
 		flag("END_STREAM", f.StreamEnded())
 		for _, h := range f.Fields {
 			value := h.Value
-			if slices.Contains(hidden, h.Name) {
+			if inspect.IsSecret(h.Name) {
 				value = fmt.Sprintf("(%d bytes, not shown)", len(value))
 			}
 			info = append(info, fmt.Sprintf("%s: %s", h.Name, printable(value)))
