@@ -85,7 +85,7 @@ func TestSoakCrowd(t *testing.T) {
 	go func() {
 		for i := 0; ; i++ {
 			if i == clients/2 {
-				<-time.After(time.Second) // the pause that the issue asks for
+				<-time.After(time.Second) // a server that is busy for a while
 			}
 			s, err := l.Accept()
 			if err != nil {
