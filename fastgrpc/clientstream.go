@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -18,7 +19,8 @@ type clientStream struct {
 	ctx  context.Context
 	desc *grpc.StreamDesc
 
-	stop func() bool // takes the watch off ctx
+	burst atomic.Int32 // messages sent since the last receiving
+	stop  func() bool  // takes the watch off ctx
 
 	mu       sync.Mutex
 	sentEnd  bool
@@ -130,7 +132,7 @@ func (s *clientStream) SendMsg(m any) error {
 		s.finish(err)
 		return err
 	}
-	c.write = h2.Write{Payload: p, End: end}
+	c.write = h2.Write{Payload: p, End: end, More: !end && s.burst.Add(1) > 2}
 	if err := c.Send(s.ctx, &c.write); err != nil {
 		if err != h2.ErrStreamDone {
 			s.finish(c.fail(err))
@@ -150,6 +152,7 @@ func (s *clientStream) sendDone(only bool) error {
 // RecvMsg receives a message. It returns io.EOF when the call has ended well.
 func (s *clientStream) RecvMsg(m any) error {
 	c := &s.call
+	s.burst.Store(0)
 	s.mu.Lock()
 	finished, err := s.finished, s.err
 	s.mu.Unlock()

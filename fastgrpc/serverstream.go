@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -16,8 +17,9 @@ import (
 
 // A serverStream is a call of a streaming method as its handler sees it.
 type serverStream struct {
-	call *serverCall
-	ctx  *callCtx
+	call  *serverCall
+	ctx   *callCtx
+	burst atomic.Int32 // messages sent since the last receiving
 }
 
 func (c *serverCall) runStream() {
@@ -53,7 +55,7 @@ func (s *serverStream) SendMsg(m any) error {
 		return err
 	}
 	s.ctx.use.Lock()
-	c.write = h2.Write{Payload: p}
+	c.write = h2.Write{Payload: p, More: s.burst.Add(1) > 2}
 	if !c.sentHead {
 		c.write.Head = c.headBlock()
 	}
@@ -77,6 +79,7 @@ func (s *serverStream) sendError(err error) error {
 
 func (s *serverStream) RecvMsg(m any) error {
 	c := s.call
+	s.burst.Store(0)
 	b, compressed, err := c.Next(c.waitCtx())
 	switch {
 	case err == io.EOF:

@@ -157,23 +157,42 @@ func (c *Conn) written() {
 	}
 }
 
-// writeAll is the goroutine that writes what others must not wait for: first
-// what is left of c.spare, then whatever comes.
+// later has a goroutine write what waits, so that a sender with more to come can
+// go on. c.mu is held.
+func (c *Conn) later() {
+	if c.writing || c.err != nil || c.out.size() == 0 {
+		return
+	}
+	c.writing = true
+	go c.writeAll(nil)
+}
+
+// smallBatch is how few bytes are not worth a write if more may come at once.
+const smallBatch = 4 << 10
+
+// writeAll is the goroutine that writes what others must not or need not wait
+// for: first what is left of c.spare, then whatever comes.
 func (c *Conn) writeAll(left [][]byte) {
 	for {
+		var err error
 		if len(left) > 0 {
-			c.keepReading()
-			if err := c.car.Write(left, c.lim.WriteStall); err != nil {
-				c.mu.Lock()
-				c.stopWriting()
-				c.mu.Unlock()
-				c.fail(err)
-				return
+			if left, err = c.tryWrite(left); err == nil && len(left) > 0 {
+				c.keepReading()
+				err = c.car.Write(left, c.lim.WriteStall)
+				c.stuck.Store(false)
 			}
-			c.stuck.Store(false)
-			c.mu.Lock()
-			c.written()
-		} else {
+		}
+		c.mu.Lock()
+		if err != nil {
+			c.stopWriting()
+			c.mu.Unlock()
+			c.fail(err)
+			return
+		}
+		c.written()
+		if n := c.out.size(); n > 0 && n < smallBatch {
+			c.mu.Unlock()
+			runtime.Gosched()
 			c.mu.Lock()
 		}
 		if c.err != nil || c.out.size() == 0 {

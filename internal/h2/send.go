@@ -32,6 +32,8 @@ type Write struct {
 	Payload Payload
 	Trail   *Block // with END_STREAM
 	End     bool   // END_STREAM without a Trail
+	// More says that the caller has probably more to send at once.
+	More bool
 	// Hold leaves the bytes to the caller's goroutine, which reads for the
 	// connection and writes before it waits; see Conn.Inline.
 	Hold bool
@@ -63,7 +65,10 @@ func (st *Stream) Send(ctx context.Context, w *Write) error {
 			return ErrStreamDone
 		}
 		if c.queueWrite(st, w) {
-			if !w.Hold || c.out.size() > turn {
+			switch {
+			case w.More && c.out.size() < turn:
+				c.later()
+			case !w.Hold || c.out.size() > turn:
 				c.flush(true)
 			}
 			c.mu.Unlock()
