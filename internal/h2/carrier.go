@@ -16,8 +16,9 @@ type Carrier interface {
 	// bufpool.Shared, which becomes the caller's. If it can, it takes the buffer
 	// only when there is something to read.
 	Read(size int) (buf *[]byte, n int, err error)
-	// ReadInto waits for bytes and reads them into p.
-	ReadInto(p []byte) (int, error)
+	// ReadInto waits for bytes and reads them into p and, if it can do so at once
+	// and p is full, into more.
+	ReadInto(p, more []byte) (int, error)
 	// Tries reports whether TryWrite can say at once what it can't write.
 	Tries() bool
 	// TryWrite writes what it can of the pieces without waiting, perhaps nothing.
@@ -58,7 +59,7 @@ func (p *plainCarrier) Read(size int) (*[]byte, int, error) {
 	return nil, 0, err
 }
 
-func (p *plainCarrier) ReadInto(b []byte) (int, error) {
+func (p *plainCarrier) ReadInto(b, _ []byte) (int, error) {
 	n, err := p.c.Read(b)
 	if n > 0 {
 		return n, nil

@@ -42,3 +42,18 @@ func writePieces(fd int, pieces [][]byte) (int, error) {
 		return int(r), nil
 	}
 }
+
+// readPieces reads once into p and then more.
+func readPieces(fd int, p, more []byte) (int, error) {
+	if len(more) == 0 {
+		return syscall.Read(fd, p)
+	}
+	vec := [2]syscall.Iovec{{Base: &p[0]}, {Base: &more[0]}}
+	vec[0].SetLen(len(p))
+	vec[1].SetLen(len(more))
+	r, _, e := syscall.Syscall(syscall.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&vec[0])), 2)
+	if e != 0 {
+		return 0, e
+	}
+	return int(r), nil
+}

@@ -43,9 +43,10 @@ type rawCarrier struct {
 
 	readable, writable func(fd uintptr) bool
 
-	// The read under way: of size bytes into a new buffer, or into into.
+	// The read under way: of size bytes into a new buffer, or into into and more.
 	size int
 	into []byte
+	more []byte
 	buf  *[]byte
 	n    int
 	rerr error
@@ -64,7 +65,7 @@ func (r *rawCarrier) readNow(fd uintptr) bool {
 		p = *r.buf
 	}
 	for {
-		r.n, r.rerr = syscall.Read(int(fd), p)
+		r.n, r.rerr = readPieces(int(fd), p, r.more)
 		if r.rerr != syscall.EINTR {
 			break
 		}
@@ -87,10 +88,10 @@ func (r *rawCarrier) Read(size int) (*[]byte, int, error) {
 	return buf, n, err
 }
 
-func (r *rawCarrier) ReadInto(p []byte) (int, error) {
-	r.into = p
+func (r *rawCarrier) ReadInto(p, more []byte) (int, error) {
+	r.into, r.more = p, more
 	n, err := r.read()
-	r.into = nil
+	r.into, r.more = nil, nil
 	return n, err
 }
 

@@ -41,7 +41,7 @@ func (st *Stream) refillBatch(ctx context.Context) error {
 		return err
 	}
 	st.mu.Lock()
-	if st.edge > st.r {
+	if st.whole() {
 		give := st.consumed(st.take(&st.private))
 		starving := st.uncount()
 		c := st.conn
@@ -55,7 +55,7 @@ func (st *Stream) refillBatch(ctx context.Context) error {
 		return &TooLargeError{Size: st.next, Limit: st.MaxMessage}
 	case st.err != nil:
 		return st.err
-	case len(st.buf) > st.r:
+	case st.partial():
 		return io.ErrUnexpectedEOF
 	}
 	return io.EOF

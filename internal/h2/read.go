@@ -43,6 +43,11 @@ func (c *Conn) fill() error {
 	rd := &c.rd
 	rd.size = max(rd.size, leastRead)
 	if rd.r == rd.w {
+		if rd.dataLeft >= leastDirect && rd.data != nil {
+			if done, err := c.fillDirect(); done || err != nil {
+				return err
+			}
+		}
 		if rd.own != nil {
 			bufpool.Shared.Put(rd.own)
 			rd.own, rd.buf, rd.r, rd.w = nil, nil, 0, 0
@@ -56,7 +61,7 @@ func (c *Conn) fill() error {
 		return nil
 	}
 	rd.room()
-	n, err := c.car.ReadInto(rd.buf[rd.w:])
+	n, err := c.car.ReadInto(rd.buf[rd.w:], nil)
 	if err != nil {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
@@ -65,6 +70,51 @@ func (c *Conn) fill() error {
 	}
 	rd.w += n
 	return nil
+}
+
+// spill is how much is read behind the end of a message that is read directly:
+// the next one's beginning.
+const spill = 16 << 10
+
+// fillDirect reads the payload of the DATA frame under way to where it ends up.
+// It reports whether it did.
+func (c *Conn) fillDirect() (bool, error) {
+	rd := &c.rd
+	st := rd.data
+	st.mu.Lock()
+	if st.rid != rd.dataID || st.err != nil {
+		st.mu.Unlock()
+		return false, nil
+	}
+	p := st.direct(rd.dataLeft)
+	own := st.own
+	st.mu.Unlock()
+	if p == nil {
+		return false, nil
+	}
+	if rd.own != nil && len(rd.buf) != spill {
+		bufpool.Shared.Put(rd.own)
+		rd.own = nil
+	}
+	if rd.own == nil {
+		rd.own = bufpool.Shared.Get(spill)
+		rd.buf = *rd.own
+	}
+	rd.r, rd.w, rd.size = 0, 0, spill
+	n, err := c.car.ReadInto(p, rd.buf)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	filled := min(n, len(p))
+	rd.w = n - filled
+	rd.dataLeft -= filled
+	if e := c.filled(st, rd.dataID, own, filled, rd.dataEnd && rd.dataLeft == 0); err == nil {
+		err = e
+	}
+	if err == nil && rd.dataLeft == 0 && rd.padLeft == 0 {
+		err = c.endData()
+	}
+	return true, err
 }
 
 // adapt sets the size of the next buffer by how much of this one was used.

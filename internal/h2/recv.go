@@ -263,18 +263,38 @@ func (c *Conn) resetStream(id uint32, code Code) error {
 
 // received takes bytes of a stream's messages in. last says that no more come.
 func (c *Conn) received(st *Stream, id uint32, p []byte, last bool) error {
-	n := int64(len(p))
 	st.mu.Lock()
 	if st.rid != id || st.err != nil {
 		st.mu.Unlock()
 		return nil
 	}
 	st.add(p, st.MaxMessage)
+	c.arrived(st, id, len(p), last)
+	return nil
+}
+
+// filled takes note of n bytes that were read to the stream's buffer own.
+func (c *Conn) filled(st *Stream, id uint32, own *[]byte, n int, last bool) error {
+	st.mu.Lock()
+	if st.own != own || !st.filling { // it was given up meanwhile
+		st.mu.Unlock()
+		return nil
+	}
+	st.filling = false
+	st.buf = st.buf[:len(st.buf)+n]
+	st.scan(st.MaxMessage)
+	c.arrived(st, id, n, last)
+	return nil
+}
+
+// arrived does what n more bytes in the inbox make due. st.mu is held, and given
+// up.
+func (c *Conn) arrived(st *Stream, id uint32, n int, last bool) {
 	more := st.grow()
 	if !st.awaited() && !last {
 		// Nobody waits for it: it stays in memory until somebody does.
-		st.counted += n
-		c.unread.Add(n)
+		st.counted += int64(n)
+		c.unread.Add(int64(n))
 	}
 	if !last { // with the end comes a wake-up anyway
 		st.wakeReceiver()
@@ -287,7 +307,6 @@ func (c *Conn) received(st *Stream, id uint32, p []byte, last bool) error {
 		}
 		c.mu.Unlock()
 	}
-	return nil
 }
 
 // endOfStream takes note that the peer sends no more on a stream.

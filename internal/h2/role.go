@@ -46,29 +46,24 @@ func (c *Conn) serve() {
 		}
 	}()
 	for {
-		switch err := c.drain(); err {
-		case nil:
-		case errRole:
-			gone = false
-			return
-		default:
-			gone = false
-			c.fail(err)
-			c.rd.drop()
+		err := c.drain()
+		if err == nil {
+			c.Flush()
+			err = c.fill()
+		}
+		if err == nil {
+			continue
+		}
+		gone = false
+		if err == errRole {
 			return
 		}
-		c.mu.Lock()
-		c.flush(false)
-		c.mu.Unlock()
-		if err := c.fill(); err != nil {
-			gone = false
-			if isInterrupt(err) && !c.hasSettled() {
-				err = connError(SettingsTimeout, "no preface and SETTINGS within %v", c.lim.Handshake)
-			}
-			c.fail(err)
-			c.rd.drop()
-			return
+		if isInterrupt(err) && !c.hasSettled() {
+			err = connError(SettingsTimeout, "no preface and SETTINGS within %v", c.lim.Handshake)
 		}
+		c.fail(err)
+		c.rd.drop()
+		return
 	}
 }
 

@@ -1,10 +1,6 @@
 package h2
 
-import (
-	"sync"
-
-	"github.com/grpcpipe/grpcpipe/internal/bufpool"
-)
+import "sync"
 
 // A Stream is one call. It may be used again for another call after Release.
 // One goroutine may send while another receives.
@@ -85,7 +81,7 @@ func (st *Stream) satisfied(w want) bool {
 	case w == wantHead:
 		return st.got
 	case w == wantMessage:
-		return st.edge > st.r || st.tooLarge
+		return st.whole() || st.tooLarge
 	case w == wantEnd:
 		return st.tooLarge
 	}
@@ -228,125 +224,4 @@ func (c *Conn) remove(st *Stream) {
 		c.admit()
 	}
 	c.finishDrain()
-}
-
-// An inbox holds what has come of a stream's messages.
-type inbox struct {
-	own  *[]byte
-	buf  []byte // messages with their prefixes, read up to r
-	r    int
-	edge int // end of the last whole message in buf
-	next int // bytes of the message behind edge, with its prefix; 0 if not known
-	// tooLarge says that the message behind edge is larger than allowed, next
-	// being its size. Nothing is kept from there on.
-	tooLarge bool
-}
-
-const prefixLen = 5 // of a message: compressed or not, length
-
-// add takes bytes in. st.mu is held.
-func (in *inbox) add(p []byte, maxMessage int) {
-	if in.tooLarge {
-		return
-	}
-	in.reserve(len(p))
-	in.buf = append(in.buf, p...)
-	in.scan(maxMessage)
-}
-
-// scan looks for the ends of messages.
-func (in *inbox) scan(maxMessage int) {
-	for {
-		have := len(in.buf) - in.edge
-		if in.next == 0 {
-			if have < prefixLen {
-				return
-			}
-			h := in.buf[in.edge:]
-			n := int(h[1])<<24 | int(h[2])<<16 | int(h[3])<<8 | int(h[4])
-			if n > maxMessage {
-				in.tooLarge, in.next = true, n
-				in.buf = in.buf[:in.edge]
-				return
-			}
-			in.next = prefixLen + n
-		}
-		if have < in.next {
-			return
-		}
-		in.edge += in.next
-		in.next = 0
-	}
-}
-
-// reserve makes room for n more bytes, and for the whole message under way as
-// far as the peer has earned it by sending.
-func (in *inbox) reserve(n int) {
-	if cap(in.buf)-len(in.buf) >= n {
-		return
-	}
-	live := len(in.buf) - in.r
-	size := live + n
-	if in.next > 0 {
-		size = max(size, min(in.edge-in.r+in.next, 4*(live+n)+64<<10))
-	}
-	if size <= cap(in.buf) && in.r >= live {
-		copy(in.buf, in.buf[in.r:])
-	} else {
-		own := bufpool.Shared.Get(max(size, 2*live))
-		copy(*own, in.buf[in.r:])
-		if in.own != nil {
-			bufpool.Shared.Put(in.own)
-		}
-		in.own, in.buf = own, *own
-	}
-	in.buf = in.buf[:live]
-	in.edge -= in.r
-	in.r = 0
-}
-
-// free gives up everything.
-func (in *inbox) free() {
-	if in.own != nil {
-		bufpool.Shared.Put(in.own)
-	}
-	*in = inbox{}
-}
-
-// A batch holds whole messages that their receiver has taken.
-type batch struct {
-	own *[]byte
-	buf []byte
-}
-
-func (b *batch) free() {
-	if b.own != nil {
-		bufpool.Shared.Put(b.own)
-	}
-	*b = batch{}
-}
-
-// take moves the whole messages to the batch, which is empty, with as little
-// copying as possible. It returns how many bytes those are.
-func (in *inbox) take(b *batch) int {
-	whole, rest := in.buf[in.r:in.edge], in.buf[in.edge:]
-	n := len(whole)
-	if n >= len(rest) {
-		b.free()
-		b.own, b.buf = in.own, whole
-		in.own, in.buf = nil, nil
-		if len(rest) > 0 {
-			own := bufpool.Shared.Get(max(len(rest), min(in.next, 4*len(rest)+64<<10)))
-			in.own, in.buf = own, (*own)[:copy(*own, rest)]
-		}
-		in.r, in.edge = 0, 0
-		return n
-	}
-	if b.own == nil || cap(*b.own) < n {
-		b.free()
-		b.own = bufpool.Shared.Get(n)
-	}
-	b.buf = append((*b.own)[:0], whole...)
-	in.r = in.edge
-	return n
 }
