@@ -76,6 +76,8 @@ type ClientConn struct {
 	changed chan struct{} // closed when state or lastErr changes
 	lastErr error         // why the last attempt failed
 	dialing bool
+	waiting int         // calls that wait for a connection
+	early   *clientLink // the connection that waits for the server's settings
 	closed  bool
 	links   map[*clientLink]struct{}
 	closing context.Context
@@ -193,6 +195,11 @@ func (cc *ClientConn) Connect() {
 // setState notes a change. cc.mu is held.
 func (cc *ClientConn) setState(s connectivity.State, err error) {
 	cc.state, cc.lastErr = s, err
+	cc.broadcast()
+}
+
+// broadcast wakes whoever waits for a change. cc.mu is held.
+func (cc *ClientConn) broadcast() {
 	close(cc.changed)
 	cc.changed = make(chan struct{})
 }
@@ -215,14 +222,25 @@ func (cc *ClientConn) pick(ctx context.Context, waitForReady bool) (*clientLink,
 		if cc.state == connectivity.Idle {
 			cc.dial()
 		}
+		if l := cc.early; l != nil {
+			cc.mu.Unlock()
+			return l, nil
+		}
 		state, err, changed := cc.state, cc.lastErr, cc.changed
-		cc.mu.Unlock()
 		if state == connectivity.TransientFailure && !waitForReady {
+			cc.mu.Unlock()
 			return nil, status.Errorf(codes.Unavailable, "connection error: %v", err)
 		}
+		cc.waiting++
+		cc.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
+		}
+		cc.mu.Lock()
+		cc.waiting--
+		cc.mu.Unlock()
+		if ctx.Err() != nil {
 			return nil, cc.pickError(ctx, err)
 		}
 	}

@@ -140,32 +140,50 @@ func (c *clientCall) open(ctx context.Context, p h2.Payload, end bool) error {
 		c.MaxMessage = c.maxRecv
 		c.write = h2.Write{Head: &c.block, Payload: p, End: end}
 		err := l.h2.Open(ctx, &c.Stream, &c.write)
-		if err == nil || !errors.Is(err, h2.ErrDraining) {
+		if !errors.Is(err, h2.ErrNotOpened) {
 			return err
 		}
-		l.leave()
+		l.leave() // nothing was sent
 	}
 }
 
-// unary makes the call.
+// unary makes the call. It makes it again, once, if the server says that it has
+// not looked at it.
 func (c *clientCall) unary(ctx context.Context, args, reply any) error {
-	p, scratch, err := c.codec.encode(args, c.comp, c.maxSend, c.scratch)
-	c.scratch = scratch
-	if err != nil {
-		return err
+	for again := false; ; again = true {
+		p, scratch, err := c.codec.encode(args, c.comp, c.maxSend, c.scratch)
+		c.scratch = scratch
+		if err != nil {
+			return err
+		}
+		if err := c.open(ctx, p, true); err != nil && err != h2.ErrStreamDone {
+			return c.fail(err)
+		}
+		if err := c.WaitEnd(ctx); err != nil {
+			return c.fail(err)
+		}
+		r := c.Received()
+		if r.Err != nil && c.mayRepeat(r.Err, again) {
+			c.Release(h2.Cancel)
+			continue
+		}
+		c.deliver(&r)
+		if err := c.outcome(&r); err != nil {
+			return err
+		}
+		return c.onlyMessage(ctx, reply)
 	}
-	if err := c.open(ctx, p, true); err != nil && err != h2.ErrStreamDone {
-		return c.fail(err)
+}
+
+// mayRepeat reports whether a call that failed can't have been processed and may
+// be made again.
+func (c *clientCall) mayRepeat(err error, again bool) bool {
+	var stream *h2.StreamError
+	if errors.As(err, &stream) {
+		return !again && stream.Remote && stream.Code == h2.RefusedStream
 	}
-	if err := c.WaitEnd(ctx); err != nil {
-		return c.fail(err)
-	}
-	r := c.Received()
-	c.deliver(&r)
-	if err := c.outcome(&r); err != nil {
-		return err
-	}
-	return c.onlyMessage(ctx, reply)
+	// The connection never came to be.
+	return !c.link.h2.Settled() && c.info != nil && c.info.waitForReady
 }
 
 // fail ends the call by an error of this end or of the connection.

@@ -88,6 +88,9 @@ func (cc *ClientConn) dial() {
 func (cc *ClientConn) connect() {
 	ctx, cancel := context.WithTimeout(cc.closing, cc.cfg.ConnectTimeout)
 	l, err := cc.open(ctx)
+	if err == nil {
+		err = l.settle(ctx)
+	}
 	cancel()
 	cc.mu.Lock()
 	defer cc.mu.Unlock()
@@ -138,11 +141,26 @@ func (cc *ClientConn) open(ctx context.Context) (*clientLink, error) {
 	cc.links[l] = struct{}{}
 	cc.mu.Unlock()
 	l.h2.Start()
-	if err := l.h2.WaitReady(ctx); err != nil {
-		l.h2.Close()
-		return nil, err
-	}
 	return l, nil
+}
+
+// settle waits for the server's settings. A call that waits for the connection
+// goes out meanwhile, and reads for both.
+func (l *clientLink) settle(ctx context.Context) error {
+	cc := l.cc
+	cc.mu.Lock()
+	waited := cc.waiting > 0
+	cc.early = l
+	cc.broadcast()
+	cc.mu.Unlock()
+	err := l.h2.WaitReady(ctx, !waited)
+	cc.mu.Lock()
+	cc.early = nil
+	cc.mu.Unlock()
+	if err != nil {
+		l.h2.Close()
+	}
+	return err
 }
 
 func (cc *ClientConn) dialRaw(ctx context.Context) (net.Conn, error) {
@@ -190,12 +208,13 @@ func (l *clientLink) Closed(*h2.Conn, error) {
 // another.
 func (l *clientLink) leave() {
 	cc := l.cc
-	if cc.ready.CompareAndSwap(l, nil) {
-		cc.mu.Lock()
-		if cc.state == connectivity.Ready {
-			cc.setState(connectivity.Idle, nil)
-		}
-		cc.mu.Unlock()
+	cc.mu.Lock()
+	defer cc.mu.Unlock()
+	if cc.early == l {
+		cc.early = nil
+	}
+	if cc.ready.CompareAndSwap(l, nil) && cc.state == connectivity.Ready {
+		cc.setState(connectivity.Idle, nil)
 	}
 }
 

@@ -138,4 +138,4 @@ func (c *serverConn) drain() {
 // Ready, GoAway and Closed are for h2.Conn.
 func (c *serverConn) Ready(*h2.Conn)                   {}
 func (c *serverConn) GoAway(*h2.Conn, *h2.GoAwayError) {}
-func (c *serverConn) Closed(*h2.Conn, error) { c.forget() }
+func (c *serverConn) Closed(*h2.Conn, error)           { c.forget() }

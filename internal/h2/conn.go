@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -82,9 +83,9 @@ func (e *StreamError) Error() string {
 // ErrClosed is the error of a connection that this end closed.
 var ErrClosed = errors.New("connection closed")
 
-// ErrDraining is why a connection takes no new streams: one of its ends is
-// closing it, or its ids are used up. Another connection may do.
-var ErrDraining = errors.New("connection takes no new streams")
+// ErrNotOpened is why a connection takes no new stream: it has ended, one of its
+// ends is closing it, or its ids are used up. Another connection may do.
+var ErrNotOpened = errors.New("the connection takes no new calls")
 
 // A Conn is one end of a connection.
 type Conn struct {
@@ -134,6 +135,11 @@ type Conn struct {
 
 	resets, glitches rate // the reader's
 	progress         int  // HEADERS and DATA either way since the last glitch; guarded by mu
+
+	// A client's reader whose context can be done; see watchLeader.
+	leadMu    sync.Mutex
+	leader    context.Context
+	stopWatch func() bool
 
 	// The reader's, which at a client is the holder of token.
 	token chan struct{}

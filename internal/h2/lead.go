@@ -74,17 +74,17 @@ func (st *Stream) follow(ctx context.Context, token chan struct{}) error {
 // is taken out.
 func (c *Conn) lead(ctx context.Context, enough func() bool) {
 	c.leads.Add(1)
-	var stop func() bool
-	if ctx.Done() != nil {
-		stop = context.AfterFunc(ctx, c.car.Interrupt)
+	ends := ctx.Done() != nil
+	if ends {
+		c.watchLeader(ctx)
 	}
 	for !enough() {
-		if stop != nil && ctx.Err() != nil || !c.readOnce() {
+		if ends && ctx.Err() != nil || !c.readOnce() {
 			break
 		}
 	}
-	if stop != nil {
-		stop() // if it runs, the next leader shrugs
+	if ends {
+		c.unwatchLeader()
 	}
 	c.leads.Add(1)
 	<-c.token
@@ -92,6 +92,42 @@ func (c *Conn) lead(ctx context.Context, enough func() bool) {
 		go c.readIdle()
 	}
 	c.watchIdle()
+}
+
+// watchLeader has the reading interrupted when ctx is done. At first it is the
+// sentinel that looks at ctx, since calls that take a few milliseconds would pay
+// more for context.AfterFunc than for all the rest.
+func (c *Conn) watchLeader(ctx context.Context) {
+	c.leadMu.Lock()
+	c.leader = ctx
+	c.leadMu.Unlock()
+	c.watchIdle()
+}
+
+// unwatchLeader ends that. If an interruption comes now it is the next leader's,
+// who shrugs.
+func (c *Conn) unwatchLeader() {
+	c.leadMu.Lock()
+	stop := c.stopWatch
+	c.leader, c.stopWatch = nil, nil
+	c.leadMu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
+// lookAtLeader is the sentinel's part of it. long says that the same caller has
+// been reading for a while.
+func (c *Conn) lookAtLeader(long bool) {
+	c.leadMu.Lock()
+	defer c.leadMu.Unlock()
+	switch {
+	case c.leader == nil || c.stopWatch != nil:
+	case c.leader.Err() != nil:
+		c.car.Interrupt()
+	case long:
+		c.stopWatch = context.AfterFunc(c.leader, c.car.Interrupt)
+	}
 }
 
 // readOnce reads once and handles what was read. It returns false if the

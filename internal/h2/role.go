@@ -58,7 +58,7 @@ func (c *Conn) serve() {
 		if err == errRole {
 			return
 		}
-		if isInterrupt(err) && !c.hasSettled() {
+		if isInterrupt(err) && !c.Settled() {
 			err = connError(SettingsTimeout, "no preface and SETTINGS within %v", c.lim.Handshake)
 		}
 		c.fail(err)
@@ -67,7 +67,9 @@ func (c *Conn) serve() {
 	}
 }
 
-func (c *Conn) hasSettled() bool {
+// Settled reports whether the peer's settings have come. Until then it has looked
+// at nothing of ours.
+func (c *Conn) Settled() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.settled

@@ -3,6 +3,7 @@ package h2
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/grpcpipe/grpcpipe/internal/bufpool"
 )
@@ -261,8 +262,8 @@ func (st *Stream) waitToSend(ctx context.Context, read bool) error {
 type opening struct{ ready chan struct{} }
 
 // Open begins a call with st, a stream that is not in use, and sends. It waits
-// while the peer has as many streams as it takes. An error other than Send's
-// means that nothing was sent.
+// while the peer has as many streams as it takes. After an error that matches
+// ErrNotOpened nothing was sent, and w.Payload is still the caller's.
 func (c *Conn) Open(ctx context.Context, st *Stream, w *Write) error {
 	c.mu.Lock()
 	for queued := false; ; queued = true {
@@ -270,11 +271,10 @@ func (c *Conn) Open(ctx context.Context, st *Stream, w *Write) error {
 			err := c.err
 			c.admit()
 			c.mu.Unlock()
-			w.Payload.drop()
 			if err == nil {
-				err = ErrDraining
+				return ErrNotOpened
 			}
-			return err
+			return fmt.Errorf("%w: %w", ErrNotOpened, err)
 		}
 		if uint32(c.open) < c.peerStreams && (queued || len(c.queue) == 0) {
 			break

@@ -10,6 +10,9 @@ const (
 	tickEvery = time.Millisecond
 	// idleTicks is how long nobody may read for a client's connection.
 	idleTicks = 5
+	// leaderTicks is for how long it is the sentinel that looks at a reading
+	// caller's context. It is less than restTicks.
+	leaderTicks = 20
 	// restTicks is how long a connection must be quiet before it isn't looked
 	// after any more.
 	restTicks = 50
@@ -102,9 +105,11 @@ func (c *Conn) tick() bool {
 	now := c.leads.Load()
 	if now != c.seen {
 		c.seen, c.quiet = now, 0
+		c.lookAtLeader(false)
 		return true
 	}
 	c.quiet++
+	c.lookAtLeader(c.quiet >= leaderTicks)
 	if len(c.token) > 0 { // somebody has been reading all the time
 		if c.quiet < restTicks {
 			return true

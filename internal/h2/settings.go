@@ -180,19 +180,21 @@ func (c *Conn) Ping(answer chan<- struct{}) {
 	c.flush(false)
 }
 
-// WaitReady reads until the peer's settings are there.
-func (c *Conn) WaitReady(ctx context.Context) error {
-	select {
-	case c.token <- struct{}{}:
-		c.lead(ctx, c.hasSettled)
-	default: // somebody reads already
-		select {
-		case <-c.ready:
-		case <-c.done:
-		case <-ctx.Done():
-		}
+// WaitReady waits until the peer's settings are there. With lead it reads for
+// that if nobody does.
+func (c *Conn) WaitReady(ctx context.Context, lead bool) error {
+	var token chan struct{}
+	if lead {
+		token = c.token
 	}
-	if c.hasSettled() {
+	select {
+	case token <- struct{}{}:
+		c.lead(ctx, c.Settled)
+	case <-c.ready:
+	case <-c.done:
+	case <-ctx.Done():
+	}
+	if c.Settled() {
 		return nil
 	}
 	if err := c.Err(); err != nil {
