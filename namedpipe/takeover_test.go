@@ -108,11 +108,11 @@ func TestTakeOver(t *testing.T) {
 		// Listen alone takes nothing.
 		stay = append(stay, wants(t, name, number-1))
 		serve(next, number)
-		for i := 0; ; i++ { // until the old one has gone
+		for inRow := 0; inRow < 20; { // until the old one answers no more
 			c, n := whoAnswers(t, name)
 			c.Close()
-			if n == number && i > 20 {
-				break
+			if inRow++; n != number {
+				inRow = 0
 			}
 		}
 	}
