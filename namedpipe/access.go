@@ -101,6 +101,11 @@ type Access struct {
 	// process (PID, Executable, IsProcess). If it returns an error, the client is
 	// disconnected and the error is logged. It must not block.
 	Check func(*Peer) error
+
+	// alone lets in the server's own identity and no client besides, for what
+	// servers of one name say to each other. It matters on Windows, where other
+	// services of a shared account are its user too.
+	alone bool
 }
 
 // Describe returns what the access means on this system for a server that runs

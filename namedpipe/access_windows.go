@@ -126,6 +126,9 @@ func (a Access) dacl(id identity) (string, error) {
 
 // clients lists the SIDs of who is let in.
 func (a Access) clients(id identity) ([]string, error) {
+	if a.alone {
+		return nil, nil
+	}
 	var list []string
 	who := a.who()
 	if who&(CurrentUser|CurrentUserAnyElevation) != 0 {

@@ -95,6 +95,11 @@ var descriptorTests = []struct {
 		"virtual account":    ownService,
 		"container":          ownUser + ofSelf + "(A;;FA;;;" + sidPackage + ")",
 	}},
+	{Access{alone: true}, map[string]string{
+		"user":     ownUser + ofSelf,
+		"elevated": ownAdmins + labelledHigh,
+		"service":  ownService,
+	}},
 	{Access{Who: CurrentUserAnyElevation}, map[string]string{
 		"user":     ownUser + ofSelf,
 		"elevated": ownAdmins + toUser,

@@ -133,9 +133,12 @@ func (l *listener) matches(pipe windows.Handle) error {
 	if err := errors.Join(err, oerr); err != nil {
 		return err
 	}
-	theirLabel, labeled := labelOf(sd)
-	ourLabel, label := labelOf(l.sd)
-	if labeled != label || theirLabel != ourLabel || !sameACL(theirDACL, ourDACL) {
+	theirLabel, err := labelOf(sd)
+	ourLabel, oerr := labelOf(l.sd)
+	if err := errors.Join(err, oerr); err != nil {
+		return err
+	}
+	if theirLabel != ourLabel || !sameACL(theirDACL, ourDACL) {
 		return otherAccess(sd.String(), l.sd.String())
 	}
 	return nil

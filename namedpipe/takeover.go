@@ -94,7 +94,7 @@ func nextPath(path string) string {
 // of its name.
 func (l *Listener) listenInTurn(ctx context.Context, cfg ListenConfig) error {
 	t := &takeover{l: l, name: nextPath(l.addr.path)}
-	t.lc = ListenConfig{Instances: 1, Logger: cfg.Logger, NameTakenTimeout: -1}
+	t.lc = ListenConfig{Access: Access{alone: true}, Instances: 1, Logger: cfg.Logger, NameTakenTimeout: -1}
 	before, o, err := t.ask(ctx, max(cfg.NameTakenTimeout, time.Second))
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package namedpipe
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"os"
 
@@ -108,6 +109,9 @@ func (c *Conn) inherit() (left []windows.Handle, err error) {
 		return nil, err
 	}
 	n, err := next()
+	if n > maxInstances {
+		return nil, fmt.Errorf("the server offers %d instances: no listener has more than %d", n, maxInstances)
+	}
 	for err == nil && n > 0 {
 		var theirs uint64
 		if theirs, err = next(); err != nil {
