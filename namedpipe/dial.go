@@ -45,7 +45,7 @@ const (
 	// Impersonation lets the server act as the client on this machine from the
 	// client's first write on, which comes after Dialer.Server has accepted the
 	// server. The token is that of the thread that writes: a connection that was
-	// dialed inside [Conn.Impersonate] and is written to outside carries the
+	// dialed inside [Peer.Impersonate] and is written to outside carries the
 	// process's token.
 	Impersonation
 	// Delegation is like Impersonation but also lets the server act as the client

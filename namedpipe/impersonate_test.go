@@ -26,3 +26,12 @@ func TestImpersonateNobody(t *testing.T) {
 		t.Errorf("Impersonate: %v", err)
 	}
 }
+
+// impersonate runs f as the client of c.
+func impersonate(c *namedpipe.Conn, f func() error) error {
+	p, err := c.Peer()
+	if err != nil {
+		return err
+	}
+	return p.Impersonate(f)
+}

@@ -13,6 +13,15 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// impersonate runs f as the client of c.
+func impersonate(c *Conn, f func() error) error {
+	p, err := c.Peer()
+	if err != nil {
+		return err
+	}
+	return p.Impersonate(f)
+}
+
 // threadTokenID returns the token that the thread acts with, 0 for none.
 func threadTokenID(t *testing.T) (id uint64) {
 	t.Helper()
@@ -50,7 +59,7 @@ func TestNestedImpersonation(t *testing.T) {
 	}{
 		{"a first Peer", func(inner *Conn) error { _, err := inner.Peer(); return err }},
 		{"Impersonate", func(inner *Conn) error {
-			return inner.Impersonate(func() error {
+			return impersonate(inner, func() error {
 				if threadTokenID(t) == 0 {
 					t.Error("the inner function runs as the server")
 				}
@@ -59,19 +68,19 @@ func TestNestedImpersonation(t *testing.T) {
 		}},
 		{"a failed Impersonate", func(inner *Conn) error {
 			inner.Close()
-			if err := inner.Impersonate(func() error { return nil }); err == nil {
+			if err := impersonate(inner, func() error { return nil }); err == nil {
 				return errors.New("a closed connection's client was impersonated")
 			}
 			return nil
 		}},
 		{"a panic", func(inner *Conn) error {
 			defer func() { recover() }()
-			return inner.Impersonate(func() error { panic("inside") })
+			return impersonate(inner, func() error { panic("inside") })
 		}},
 	} {
 		inner := connection()
 		runtime.LockOSThread()
-		err := outer.Impersonate(func() error {
+		err := impersonate(outer, func() error {
 			before := threadTokenID(t)
 			if err := test.do(inner); err != nil {
 				return err

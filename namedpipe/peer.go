@@ -155,8 +155,10 @@ func (c *Conn) Peer() (*Peer, error) {
 }
 
 // Impersonate runs f as the client, on a thread of its own with the token that the
-// client connected with, and returns f's error. It works at the server's end on
-// Windows; elsewhere the error matches errors.ErrUnsupported. Calls may be nested.
+// client connected with, and returns f's error. It works for the Peer of a
+// server's Conn on Windows, until that is closed; elsewhere the error matches
+// errors.ErrUnsupported. A Peer of no connection, such as the one given to
+// Trust.Check, is an error that matches fs.ErrInvalid. Calls may be nested.
 //
 // The client must have granted the level Impersonation, and this process must hold
 // SeImpersonatePrivilege unless the client is the same user; otherwise f does not
@@ -164,19 +166,9 @@ func (c *Conn) Peer() (*Peer, error) {
 // that fails, the process exits, since it can't go on as somebody else.
 // Goroutines that f starts run as the server, not as the client. What they need as
 // the client, f must open and hand to them.
-func (c *Conn) Impersonate(f func() error) error {
-	if _, err := c.Peer(); err != nil {
-		return err
-	}
-	return c.impersonate(f)
-}
-
-// Impersonate is like [Conn.Impersonate] of the connection whose Peer method
-// returned p. For any other Peer, such as the one given to Trust.Check, the error
-// matches fs.ErrInvalid.
 func (p *Peer) Impersonate(f func() error) error {
 	if p.conn == nil {
 		return &problem{text: "this peer has no connection, so there is no token to act with", causes: []error{fs.ErrInvalid}}
 	}
-	return p.conn.Impersonate(f)
+	return p.conn.impersonate(f)
 }

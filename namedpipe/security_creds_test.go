@@ -290,7 +290,7 @@ func TestPeer(t *testing.T) {
 			t.Errorf("%s: %s", what, text)
 		}
 	}
-	if err := s.Impersonate(func() error { return nil }); !errors.Is(err, errors.ErrUnsupported) {
+	if err := impersonate(s, func() error { return nil }); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("Impersonate: %v", err)
 	}
 	s.Close()

@@ -188,7 +188,7 @@ func TestImpersonate(t *testing.T) {
 	server, client := ends(t, ListenConfig{}, Dialer{ImpersonationLevel: Impersonation})
 	client.Write([]byte("x"))
 	ran := errors.New("it ran")
-	err := server.Impersonate(func() error {
+	err := impersonate(server, func() error {
 		var token windows.Token
 		if err := windows.OpenThreadToken(windows.CurrentThread(), windows.TOKEN_QUERY, true, &token); err != nil {
 			return err
@@ -220,13 +220,13 @@ func TestImpersonate(t *testing.T) {
 			}
 			reverted()
 		}()
-		server.Impersonate(func() error { panic("panic inside") })
+		impersonate(server, func() error { panic("panic inside") })
 	}()
-	if err := client.Impersonate(func() error { return nil }); !errors.Is(err, fs.ErrInvalid) {
+	if err := impersonate(client, func() error { return nil }); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("at the client's end: %v", err)
 	}
 	server.Close()
-	if err := server.Impersonate(func() error { t.Error("it ran"); return nil }); err == nil {
+	if err := impersonate(server, func() error { t.Error("it ran"); return nil }); err == nil {
 		t.Error("a closed connection's client was impersonated")
 	}
 }
@@ -240,7 +240,7 @@ func TestLevelTooLow(t *testing.T) {
 	}
 	server, client := ends(t, ListenConfig{}, Dialer{})
 	client.Write([]byte("x"))
-	err := server.Impersonate(func() error { return nil })
+	err := impersonate(server, func() error { return nil })
 	if windows.NewLazySystemDLL("ntdll.dll").NewProc("wine_get_version").Find() == nil {
 		t.Skip("Wine 10 gives every server the level Impersonation")
 	}

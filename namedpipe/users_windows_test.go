@@ -59,7 +59,7 @@ func TestAnotherUser(t *testing.T) {
 			t.Fatal(err)
 		}
 		ran := errors.New("it ran")
-		err = server.Impersonate(func() error {
+		err = impersonate(server, func() error {
 			user, err := windows.GetCurrentThreadEffectiveToken().GetTokenUser()
 			if err != nil || !user.User.Sid.Equals(sid) {
 				t.Errorf("acts as %+v, %v", user, err)

@@ -132,7 +132,7 @@ func TestNoHandleStays(t *testing.T) {
 				c.Peer()
 			}
 			s.Peer()
-			s.Impersonate(func() error { return s.Impersonate(func() error { return nil }) })
+			impersonate(s, func() error { return impersonate(s, func() error { return nil }) })
 			s.Close()
 			if c != nil {
 				c.Close()
