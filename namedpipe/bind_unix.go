@@ -146,12 +146,12 @@ func openPrivate(folder int, path string) (*private, error) {
 // address returns where to bind the socket in the folder and its name there. Tools
 // show the name, so it is base if that fits into a socket's address.
 func (p *private) address(base string) (address, name string) {
-	for _, name := range []string{base, "s"} {
+	for _, name := range []string{base, pipename.ShortName} {
 		if address := p.path + "/" + name; len(address) <= pipename.MaxPath() {
 			return address, name
 		}
 	}
-	return p.shortPath() + "/s", "s"
+	return p.shortPath() + "/" + pipename.ShortName, pipename.ShortName
 }
 
 // publish gives the socket its path with a link, which, unlike a rename, fails if

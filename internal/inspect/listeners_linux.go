@@ -29,14 +29,16 @@ func states() func(path string) string {
 		known[listening{l.inode, base}], names[base] = true, true
 	}
 	return func(path string) string {
-		if !names[filepath.Base(path)] {
+		base := filepath.Base(path)
+		if !names[base] && !names[pipename.ShortName] {
 			return Stale // without looking at each of many files
 		}
 		var st syscall.Stat_t
 		if err := syscall.Stat(path, &st); err != nil {
 			return Unknown
 		}
-		if known[listening{uint32(st.Ino), filepath.Base(path)}] {
+		ino := uint32(st.Ino)
+		if known[listening{ino, base}] || known[listening{ino, pipename.ShortName}] {
 			return Listening
 		}
 		return Stale

@@ -15,6 +15,10 @@ const tempPrefix = ".npipe"
 
 var tempName = regexp.MustCompile(`^\.npipe[0-9a-z]{7}$`)
 
+// ShortName is the name of a socket in such a folder if its own makes the path too
+// long for a socket's address.
+const ShortName = "s"
+
 // Temp returns a new name for a folder in which a socket is made.
 func Temp() string {
 	return fmt.Sprintf("%s%07s", tempPrefix, strconv.FormatUint(uint64(rand.Uint32()), 36))
