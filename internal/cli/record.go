@@ -327,6 +327,8 @@ func endText(p painter, l *record.Line, c *shownCall, withMethod bool) string {
 		text = p.bold(oneLine(c.line.Method)) + " "
 	}
 	switch {
+	case l.Event == record.Reset && l.By == "connection":
+		text += p.red("cut off: " + oneLine(l.Error))
 	case l.Event == record.Reset:
 		text += p.red(fmt.Sprintf("reset by the %s: %s", l.By, oneLine(l.Error)))
 	case l.Status == nil:

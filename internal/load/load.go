@@ -19,7 +19,7 @@ const (
 	// errorPause keeps a closed loop from spinning when no call gets through.
 	errorPause = 10 * time.Millisecond
 	// grace is how late after the end a call may begin that was due before it.
-	grace = 50 * time.Millisecond
+	grace = 200 * time.Millisecond
 	// interval is the width of the points of the series.
 	interval = time.Second
 )

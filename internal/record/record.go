@@ -68,7 +68,7 @@ type Line struct {
 	Why        string          `json:"why,omitempty"`        // there is no Message, or the text of a note
 
 	Status *Status `json:"status,omitempty"`
-	By     string  `json:"by,omitempty"` // client or server, of a reset
+	By     string  `json:"by,omitempty"` // client, server or connection, of a reset
 	Error  string  `json:"error,omitempty"`
 }
 

@@ -39,8 +39,8 @@ func (r *Recorder) Watch(n int) (there, back io.WriteCloser) {
 			r.w.Write(Line{Event: Note, Connection: n, Why: fmt.Sprintf("what the %s sends is not HTTP/2 without TLS, or no longer: %v", side, err)})
 		}
 	}
-	return writer{newFrames(true, c.fromClient, failed("client")), func() { c.end("client") }},
-		writer{newFrames(false, c.fromServer, failed("server")), func() { c.end("server") }}
+	return writer{newFrames(true, c.fromClient, failed("client")), c.end},
+		writer{newFrames(false, c.fromServer, failed("server")), c.end}
 }
 
 type writer struct {
@@ -189,8 +189,9 @@ func (c *connection) reset(id uint32, by string, code http2.ErrCode) {
 	}
 }
 
-// end is the end of a direction: the calls under way are cut off.
-func (c *connection) end(by string) {
+// end is the end of the connection: the calls under way are cut off. Who has ended
+// it can't be known, for a relay ends both sides at once.
+func (c *connection) end() {
 	c.mu.Lock()
 	streams := c.streams
 	if c.closed {
@@ -200,7 +201,7 @@ func (c *connection) end(by string) {
 	c.mu.Unlock()
 	for id, s := range streams {
 		c.remove(id)
-		c.write(Line{Event: Reset, Call: s.call, Method: s.method, By: by, Error: "the connection ended"})
+		c.write(Line{Event: Reset, Call: s.call, Method: s.method, By: "connection", Error: "the connection ended"})
 	}
 }
 

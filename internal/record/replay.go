@@ -259,7 +259,7 @@ func (r *replayRun) event(call *inspect.Call, a *answers, l *Line, out *Outcome)
 	case End:
 		r.end(a, l, out)
 	case Reset:
-		if l.By == "client" {
+		if l.By != "server" {
 			call.Cancel()
 			return "" // whatever the server made of that
 		}
