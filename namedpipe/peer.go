@@ -72,7 +72,8 @@ type Peer struct {
 	// Access.Remote must allow.
 	Remote bool
 
-	file  fs.FileInfo // of the program, off Windows; nil if unknown
+	//lint:ignore U1000 off Windows only
+	file  fs.FileInfo // of the program; nil if unknown
 	birth uint64      // distinguishes the process from a later one with the same id, by when it was started; 0 if unknown
 	conn  *Conn       // whose peer it is, for Impersonate; nil in Trust.Check
 }

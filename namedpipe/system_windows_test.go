@@ -42,5 +42,3 @@ func handleFlags() map[uintptr]uint32 {
 	}
 	return open
 }
-
-func removePrograms() {}
