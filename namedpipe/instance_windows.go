@@ -54,7 +54,7 @@ func (in *instance) connect(pipe windows.Handle) error {
 	return nil
 }
 
-// take gives up the pipe, whose event is signalled. The error tells that its
+// take gives up the pipe, whose event is signaled. The error means that its
 // client has not stayed.
 func (in *instance) take() (windows.Handle, error) {
 	pipe := in.pipe
@@ -84,7 +84,7 @@ func (in *instance) giveUp() (pipe windows.Handle, connected bool) {
 	return pipe, err == nil && info.hasClient()
 }
 
-// close frees the instance and tells whether a client had connected to it. The
+// close frees the instance and reports whether a client had connected to it. The
 // kernel owns in.wait until the cancelled operation is over, so it waits.
 func (in *instance) close() (hadClient bool) {
 	if in.pipe != windows.InvalidHandle {

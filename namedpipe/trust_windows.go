@@ -61,7 +61,7 @@ func (t *Trust) owner(ctx context.Context, s server) error {
 	return &TrustError{Server: s.peer, Reason: "the pipe's owner is neither this user, nor the system, nor Administrators", Field: "Users"}
 }
 
-// A server is what a pipe tells of who made it.
+// A server is what a pipe says about who made it.
 type server struct {
 	peer  *Peer
 	owner *windows.SID // which the pipe's descriptor proves; nil if it was made without one
