@@ -356,5 +356,5 @@ func endsWith(said string, n int, words string) bool {
 	return !slices.ContainsFunc(lines[len(lines)-n:], func(line string) bool { return !strings.Contains(line, words) })
 }
 
-// options are those of getsockopt, which strace can't tell apart.
+// options are those of getsockopt, which strace can't distinguish.
 var options = map[string]int{"SO_PEERGROUPS": unix.SO_PEERGROUPS, "SO_PEERPIDFD": unix.SO_PEERPIDFD}

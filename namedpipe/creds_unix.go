@@ -16,7 +16,7 @@ type credentials struct {
 	uid     int // or unknownID
 	groups  []int
 	partial bool // there may be groups that are not in groups
-	// Of the process, once it was asked for.
+	// Of the process, set by process.
 	proven  bool        // pid is of the very process that connected, which still runs
 	program string      // see Peer.Executable
 	file    fs.FileInfo // see Peer

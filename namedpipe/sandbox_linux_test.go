@@ -44,7 +44,7 @@ func init() {
 	}
 }
 
-// TestWithoutPeerGroups: where the system doesn't tell supplementary groups,
+// TestWithoutPeerGroups: where the system doesn't report supplementary groups,
 // only a rule that names one refuses.
 func TestWithoutPeerGroups(t *testing.T) {
 	needRoot(t)

@@ -235,7 +235,7 @@ func TestHintExecutable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if server.Executable == "" {
-		t.Skip("this system doesn't tell a process's program")
+		t.Skip("this system doesn't report a process's program")
 	}
 	own, err := os.Executable()
 	if err != nil {

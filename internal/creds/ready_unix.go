@@ -22,7 +22,7 @@ type readyReader struct {
 	addr net.Addr
 	wake func(fd uintptr) bool // readNow, made once
 
-	// What the read under way was asked for and what it gave.
+	// The current read: what it may take, and what it gave.
 	pool mem.BufferPool
 	size int
 	buf  *[]byte
