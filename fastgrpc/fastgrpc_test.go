@@ -16,6 +16,8 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
+func TestMain(m *testing.M) { testproc.Main(m, nil) }
+
 // newServer returns a server with all that the interop cases need.
 func newServer(t *testing.T) *fastgrpc.Server {
 	t.Helper()

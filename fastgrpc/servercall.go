@@ -82,7 +82,7 @@ func (c *serverConn) Head(st *h2.Stream, fields []h2.Field, over bool) h2.StartA
 	for _, f := range fields {
 		head.add(ctx, f)
 	}
-	if over {
+	if head.over = over; over {
 		head.fail(codes.ResourceExhausted, "200", "the request's header list is larger than the %d bytes or %d fields that the server takes",
 			c.lim.HeaderBytes, c.lim.HeaderFields)
 	}
@@ -99,6 +99,9 @@ func (c *serverConn) Head(st *h2.Stream, fields []h2.Field, over bool) h2.StartA
 	st.Watch(ctx)
 	if call.early == nil && call.method.unary != nil {
 		return h2.AtEnd
+	}
+	if call.http != "" && call.http != "200" && call.http != "reset" {
+		return h2.AtEnd // no gRPC client, so it listens when it has spoken
 	}
 	return h2.AtHead
 }
@@ -351,7 +354,10 @@ type requestHead struct {
 	timeout     time.Duration
 	http        string // the HTTP status to refuse it by
 	err         error
-	connection  bool
+	over        bool  // the list is not whole
+	malformed   bool  // as RFC 9113, section 8, has it
+	regular     bool  // a field that is no pseudo-header was there
+	pseudo      uint8 // which of :method, :path and :scheme were
 }
 
 // fail notes the first thing that is wrong.
@@ -361,12 +367,34 @@ func (h *requestHead) fail(code codes.Code, http, format string, args ...any) {
 	}
 }
 
+// once takes note of a pseudo-header that must be there once.
+func (h *requestHead) once(bit uint8) {
+	h.malformed = h.malformed || h.pseudo&bit != 0
+	h.pseudo |= bit
+}
+
+const (
+	pseudoMethod = 1 << iota
+	pseudoPath
+	pseudoScheme
+	allPseudo = pseudoMethod | pseudoPath | pseudoScheme
+)
+
 func (h *requestHead) add(ctx *callCtx, f h2.Field) {
+	if f.Name[0] != ':' {
+		h.regular = true
+	} else if h.regular {
+		h.malformed = true
+	}
 	switch f.Name {
 	case ":method":
 		h.httpMethod = f.Value
+		h.once(pseudoMethod)
 	case ":path":
 		ctx.method = f.Value
+		h.once(pseudoPath)
+	case ":scheme":
+		h.once(pseudoScheme)
 	case ":authority":
 		ctx.authority = f.Value
 		h.authorities++
@@ -396,11 +424,14 @@ func (h *requestHead) add(ctx *callCtx, f h2.Field) {
 			ctx.accept += ","
 		}
 		ctx.accept += f.Value
-	case "connection":
-		h.connection = true
-	case ":scheme", "te", statusKey, messageKey, detailsKey:
+	case "te":
+		h.malformed = h.malformed || f.Value != "trailers"
+	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
+		h.malformed = true
+	case statusKey, messageKey, detailsKey:
 	default:
-		if f.Name == "" || f.Name[0] == ':' {
+		if f.Name[0] == ':' {
+			h.malformed = true
 			break
 		}
 		if strings.HasSuffix(f.Name, "-bin") {
@@ -418,9 +449,9 @@ func (h *requestHead) check(ctx *callCtx) error {
 	case h.authorities > 1 || h.hosts > 1:
 		h.http = "400"
 		return status.Errorf(codes.Internal, "num values of :authority: %v, num values of host: %v, both must only have 1 value as per HTTP/2 spec", h.authorities, h.hosts)
-	case h.connection:
+	case h.malformed, !h.over && (h.pseudo != allPseudo || ctx.method == ""):
 		h.http = "reset"
-		return status.Error(codes.Internal, "a connection header")
+		return status.Error(codes.Internal, "a malformed header list")
 	case !h.isGRPC && h.err == nil:
 		h.http = "415"
 		return status.Errorf(codes.InvalidArgument, "invalid gRPC request content-type %q", h.contentType)

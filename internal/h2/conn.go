@@ -102,6 +102,7 @@ type Conn struct {
 	open    int    // client: streams that count against the peer's limit
 	nextID  uint32 // client: of the next stream; server: the highest of the peer's
 	busy    int    // server: handlers at work
+	early   ids    // server: streams that we ended before the client did
 
 	// What the peer has set.
 	peerMaxFrame int
@@ -220,11 +221,10 @@ func (c *Conn) fail(err error) {
 			last = appendGoAway(nil, c.lastPeerID(), NoError, "")
 		}
 	}
-	streams := make([]*Stream, 0, len(c.streams))
-	for id, st := range c.streams {
-		delete(c.streams, id)
+	streams := c.streams
+	c.streams = nil
+	for _, st := range streams {
 		st.gone = true
-		streams = append(streams, st)
 	}
 	queue, pings := c.queue, c.pings
 	c.queue, c.blocked, c.pings = nil, nil, nil
@@ -235,8 +235,8 @@ func (c *Conn) fail(err error) {
 	}
 	c.car.Close()
 	close(c.done)
-	for _, st := range streams {
-		st.end(err)
+	for id, st := range streams {
+		c.end(st, id, err)
 	}
 	for _, o := range queue {
 		o.ready <- struct{}{}

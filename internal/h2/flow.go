@@ -21,8 +21,8 @@ func (st *Stream) uncount() bool {
 		return false
 	}
 	st.counted = 0
-	before := st.conn.unread.Add(-n) + n
-	return before >= int64(st.conn.lim.ConnWindow)/4
+	before := st.rconn.unread.Add(-n) + n
+	return before >= int64(st.rconn.lim.ConnWindow)/4
 }
 
 // awaited reports whether somebody waits for what comes on the stream, so that
@@ -58,7 +58,7 @@ func (st *Stream) consumed(n int) int64 {
 		st.extra -= d
 		st.owed -= d
 	}
-	if st.owed < int64(st.conn.lim.StreamWindow)/4 {
+	if st.owed < int64(st.rconn.lim.StreamWindow)/4 {
 		return 0
 	}
 	give := st.owed
@@ -93,14 +93,16 @@ func (c *Conn) onWindowUpdate(f frame, p []byte) error {
 	n := int64(binary.BigEndian.Uint32(p) & maxWindow)
 	c.mu.Lock()
 	if f.id == 0 {
-		defer c.mu.Unlock()
-		if n == 0 {
+		c.sendWindow += n
+		over := c.sendWindow > maxWindow
+		c.wakeBlocked()
+		c.mu.Unlock()
+		switch {
+		case n == 0:
 			return connError(ProtocolError, "WINDOW_UPDATE by nothing")
-		}
-		if c.sendWindow += n; c.sendWindow > maxWindow {
+		case over:
 			return connError(FlowControlError, "the connection's window is over 2^31-1")
 		}
-		c.wakeBlocked()
 		return c.tiny(n)
 	}
 	st := c.streams[f.id]
@@ -110,16 +112,17 @@ func (c *Conn) onWindowUpdate(f frame, p []byte) error {
 		if idle {
 			return connError(ProtocolError, "WINDOW_UPDATE on stream %d, which was never opened", f.id)
 		}
+		if n == 0 {
+			return c.resetStream(f.id, ProtocolError)
+		}
 		return c.tiny(n)
 	}
 	if n == 0 {
 		c.mu.Unlock()
-		st.end(&StreamError{Code: ProtocolError})
 		return c.resetStream(f.id, ProtocolError)
 	}
 	if st.sendWindow += n; st.sendWindow > maxWindow {
 		c.mu.Unlock()
-		st.end(&StreamError{Code: FlowControlError})
 		return c.resetStream(f.id, FlowControlError)
 	}
 	if st.waiting {

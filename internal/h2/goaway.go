@@ -17,6 +17,7 @@ func (c *Conn) onReset(f frame, p []byte) error {
 	if c.server && !c.resets.take() {
 		return connError(EnhanceYourCalm, "too many streams were reset")
 	}
+	c.rd.over.add(f.id)
 	c.mu.Lock()
 	st := c.streams[f.id]
 	if st == nil {
@@ -32,7 +33,7 @@ func (c *Conn) onReset(f frame, p []byte) error {
 	c.mu.Unlock()
 	st.mu.Lock()
 	due := false
-	if st.rid == f.id {
+	if st.of(c, f.id) {
 		st.endLocked(&StreamError{Code: code, Remote: true})
 		due = c.server && !st.started
 		st.started = st.started || due
@@ -67,11 +68,11 @@ func (c *Conn) onGoAway(f frame, p []byte) error {
 		return connError(ProtocolError, "GOAWAY up to stream %d", e.Last)
 	}
 	c.goAway, c.draining = e, true
-	var refused []*Stream
+	refused := map[uint32]*Stream{}
 	for id, st := range c.streams {
 		if id > e.Last {
 			st.sentEnd = true
-			refused = append(refused, st)
+			refused[id] = st
 		}
 	}
 	for _, st := range refused {
@@ -82,8 +83,8 @@ func (c *Conn) onGoAway(f frame, p []byte) error {
 	}
 	c.finishDrain()
 	c.mu.Unlock()
-	for _, st := range refused {
-		st.end(&StreamError{Code: RefusedStream, Remote: true})
+	for id, st := range refused {
+		c.end(st, id, &StreamError{Code: RefusedStream, Remote: true})
 	}
 	c.h.GoAway(c, e)
 	return nil

@@ -26,6 +26,8 @@ type decoder struct {
 	fields []Field
 	bytes  uint32
 	over   bool // the list is over a limit; what came after is not in fields
+	bad    bool // a name in the list can't be one
+	taint  bool // such a name may be in the table
 
 	seed   maphash.Seed
 	intern []internEntry // nil until the first literal
@@ -50,7 +52,7 @@ func (d *decoder) init(l *Limits) {
 // decode returns a block's fields, and whether the list is over the limits and
 // so not whole.
 func (d *decoder) decode(b []byte) (fields []Field, over bool, err error) {
-	d.fields, d.bytes, d.over = d.fields[:0], 0, false
+	d.fields, d.bytes, d.over, d.bad = d.fields[:0], 0, false, false
 	for started := false; len(b) > 0; {
 		switch c := b[0]; {
 		case c&0x80 != 0: // indexed
@@ -62,6 +64,7 @@ func (d *decoder) decode(b []byte) (fields []Field, over bool, err error) {
 			if !ok {
 				return nil, false, errBlock
 			}
+			d.bad = d.bad || d.taint && !validName(f.Name)
 			d.add(f)
 			started = true
 		case c&0xe0 == 0x20: // a new size for the table
@@ -102,12 +105,17 @@ func (d *decoder) literal(b []byte) ([]byte, error) {
 		if f.Name, b, err = d.str(b); err != nil {
 			return nil, err
 		}
+		if !validName(f.Name) {
+			d.bad = true
+			d.taint = d.taint || keep
+		}
 	} else {
 		named, ok := d.at(i)
 		if !ok {
 			return nil, errBlock
 		}
 		f.Name = named.Name
+		d.bad = d.bad || d.taint && !validName(f.Name)
 	}
 	if f.Value, b, err = d.str(b); err != nil {
 		return nil, err
@@ -117,6 +125,16 @@ func (d *decoder) literal(b []byte) ([]byte, error) {
 	}
 	d.add(f)
 	return b, nil
+}
+
+// validName reports whether a field may have the name (RFC 9113, 8.2.1).
+func validName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c >= 0x7f || c >= 'A' && c <= 'Z' || c == ':' && i > 0 {
+			return false
+		}
+	}
+	return len(name) > 0
 }
 
 // add puts a field on the list, and charges it even if it costs us nothing: a

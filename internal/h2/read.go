@@ -1,8 +1,10 @@
 package h2
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/grpcpipe/grpcpipe/internal/bufpool"
@@ -36,7 +38,22 @@ type reader struct {
 	block      []byte // of more than one frame
 	blockCount int    // CONTINUATION frames
 	blockSince time.Time
+
+	over ids // server: streams that the client has ended
 }
+
+// ids are the last that were added.
+type ids struct {
+	all [64]uint32
+	n   int
+}
+
+func (s *ids) add(id uint32) {
+	s.all[s.n%len(s.all)] = id
+	s.n++
+}
+
+func (s *ids) has(id uint32) bool { return slices.Contains(s.all[:], id) }
 
 // fill reads once. It waits for the peer.
 func (c *Conn) fill() error {
@@ -243,6 +260,9 @@ func (c *Conn) handle(f frame, p []byte) error {
 		if len(p) != 5 {
 			return c.resetStream(f.id, FrameSizeError)
 		}
+		if binary.BigEndian.Uint32(p)&maxStreamID == f.id {
+			return connError(ProtocolError, "stream %d depends on itself", f.id)
+		}
 		return c.glitch()
 	case frameReset:
 		return c.onReset(f, p)
@@ -353,6 +373,7 @@ func (c *Conn) endData() error {
 		return nil
 	}
 	if end {
+		rd.over.add(id)
 		return c.endOfStream(st, id)
 	}
 	return c.startIfDue(st, id)

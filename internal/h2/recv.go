@@ -1,6 +1,11 @@
 package h2
 
-import "time"
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+	"time"
+)
 
 // onHeaders begins a header block.
 func (c *Conn) onHeaders(f frame, p []byte) error {
@@ -18,6 +23,9 @@ func (c *Conn) onHeaders(f frame, p []byte) error {
 		if len(p) < 5 {
 			return connError(FrameSizeError, "HEADERS too short for a priority")
 		}
+		if binary.BigEndian.Uint32(p)&maxStreamID == f.id {
+			return connError(ProtocolError, "stream %d depends on itself", f.id)
+		}
 		p = p[5:]
 	}
 	if pad > len(p) {
@@ -31,6 +39,9 @@ func (c *Conn) onHeaders(f frame, p []byte) error {
 	rd.blockID, rd.blockFlags, rd.blockCount = f.id, f.flags, 0
 	rd.block = append(rd.block[:0], p...)
 	rd.blockSince = time.Now()
+	if c.server { // a client's calls have deadlines
+		c.car.SetReadDeadline(rd.blockSince.Add(c.lim.HeaderTime))
+	}
 	return nil
 }
 
@@ -54,6 +65,9 @@ func (c *Conn) onContinuation(f frame, p []byte) error {
 	}
 	id, flags, block := rd.blockID, rd.blockFlags, rd.block
 	rd.blockID, rd.block = 0, nil
+	if c.server {
+		c.car.SetReadDeadline(time.Time{})
+	}
 	return c.headerBlock(id, flags, block)
 }
 
@@ -67,6 +81,9 @@ func (c *Conn) headerBlock(id uint32, flags uint8, p []byte) error {
 	if c.server {
 		return c.requestHead(id, fields, over, end)
 	}
+	if c.dec.bad {
+		return c.resetStream(id, ProtocolError)
+	}
 	return c.responseHead(id, fields, over, end)
 }
 
@@ -78,18 +95,32 @@ func (c *Conn) requestHead(id uint32, fields []Field, over, end bool) error {
 	}
 	c.mu.Lock()
 	if id <= c.nextID {
-		st := c.streams[id]
+		st, early, last := c.streams[id], c.early.has(id), c.nextID
 		c.mu.Unlock()
-		if st == nil {
-			return c.glitch() // of a stream that has ended; the peer may not know yet
+		switch over := c.rd.over.has(id); {
+		case over && st != nil:
+			return c.resetStream(id, StreamClosed)
+		case over:
+			return connError(StreamClosed, "HEADERS on stream %d, which the client has ended", id)
+		case st != nil:
+			return c.requestTrailer(st, id, fields, end)
+		case !end || !early:
+			return connError(ProtocolError, "HEADERS on stream %d after stream %d", id, last)
 		}
-		return c.requestTrailer(st, id, end)
+		return c.glitch() // trailers of a call that we have ended; the peer may not know yet
 	}
 	c.nextID = id
+	if end {
+		c.rd.over.add(id)
+	}
 	if id > c.sentLast {
 		// We said that we would not serve it, so nobody waits for an answer.
 		c.mu.Unlock()
 		return nil
+	}
+	if c.dec.bad {
+		c.mu.Unlock()
+		return c.resetStream(id, ProtocolError)
 	}
 	if uint32(len(c.streams)) >= c.lim.Streams || c.busy >= 2*int(c.lim.Streams) {
 		c.mu.Unlock()
@@ -120,10 +151,12 @@ func (c *Conn) requestHead(id uint32, fields []Field, over, end bool) error {
 }
 
 // requestTrailer takes the fields behind a request's data.
-func (c *Conn) requestTrailer(st *Stream, id uint32, end bool) error {
-	if !end {
+func (c *Conn) requestTrailer(st *Stream, id uint32, fields []Field, end bool) error {
+	pseudo := slices.ContainsFunc(fields, func(f Field) bool { return strings.HasPrefix(f.Name, ":") })
+	if !end || pseudo || c.dec.bad {
 		return c.resetStream(id, ProtocolError)
 	}
+	c.rd.over.add(id)
 	return c.endOfStream(st, id)
 }
 
@@ -145,7 +178,7 @@ func (c *Conn) responseHead(id uint32, fields []Field, over, end bool) error {
 	c.mu.Unlock()
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.rid != id {
+	if !st.of(c, id) {
 		return nil
 	}
 	if !end && isInformational(fields) {
@@ -192,7 +225,7 @@ func (c *Conn) countData(f frame) (*Stream, error) {
 		return nil, connError(FlowControlError, "more DATA than the connection's window")
 	}
 	c.recvWindow -= n
-	if n > 0 {
+	if c.rd.dataLeft > 0 { // padding is no progress
 		c.progress++
 	}
 	c.refill()
@@ -203,12 +236,15 @@ func (c *Conn) countData(f frame) (*Stream, error) {
 		if idle {
 			return nil, connError(ProtocolError, "DATA on stream %d, which was never opened", f.id)
 		}
-		return nil, nil // of a stream that has ended
+		if c.rd.over.has(f.id) {
+			return nil, c.resetStream(f.id, StreamClosed)
+		}
+		return nil, nil // of a stream that we have ended
 	}
 	c.mu.Unlock()
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.rid != f.id {
+	if !st.of(c, f.id) {
 		return nil, nil
 	}
 	if st.ended {
@@ -246,17 +282,25 @@ func (c *Conn) resetStream(id uint32, code Code) error {
 		return connError(EnhanceYourCalm, "too many streams were reset")
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.err != nil {
+		c.mu.Unlock()
 		return nil
 	}
 	c.out.arena = appendReset(c.out.arena, id, code)
-	if !c.answer() {
-		return connError(EnhanceYourCalm, "too many answers wait to be read")
-	}
-	if st := c.streams[id]; st != nil {
+	ok := c.answer()
+	st := c.streams[id]
+	if st != nil {
 		st.sentEnd = true
 		c.remove(st)
+	} else if c.server {
+		c.early.add(id)
+	}
+	c.mu.Unlock()
+	if st != nil {
+		c.end(st, id, &StreamError{Code: code})
+	}
+	if !ok {
+		return connError(EnhanceYourCalm, "too many answers wait to be read")
 	}
 	return nil
 }
@@ -264,7 +308,7 @@ func (c *Conn) resetStream(id uint32, code Code) error {
 // received takes bytes of a stream's messages in. last says that no more come.
 func (c *Conn) received(st *Stream, id uint32, p []byte, last bool) error {
 	st.mu.Lock()
-	if st.rid != id || st.err != nil {
+	if !st.of(c, id) || st.err != nil {
 		st.mu.Unlock()
 		return nil
 	}
@@ -302,7 +346,7 @@ func (c *Conn) arrived(st *Stream, id uint32, n int, last bool) {
 	st.mu.Unlock()
 	if more > 0 {
 		c.mu.Lock()
-		if c.err == nil && !st.gone {
+		if c.err == nil && c.streams[id] == st {
 			c.out.arena = appendWindowUpdate(c.out.arena, id, uint32(more))
 		}
 		c.mu.Unlock()
@@ -319,7 +363,7 @@ func (c *Conn) endOfStream(st *Stream, id uint32) error {
 		c.mu.Unlock()
 	}
 	st.mu.Lock()
-	if st.rid != id {
+	if !st.of(c, id) {
 		st.mu.Unlock()
 		return nil
 	}
@@ -341,7 +385,7 @@ func (c *Conn) startIfDue(st *Stream, id uint32) error {
 		return nil
 	}
 	st.mu.Lock()
-	due := st.rid == id && !st.started && st.tooLarge
+	due := st.of(c, id) && !st.started && st.tooLarge
 	st.started = st.started || due
 	st.mu.Unlock()
 	if due && !c.h.Start(st) {

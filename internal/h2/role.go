@@ -58,8 +58,12 @@ func (c *Conn) serve() {
 		if err == errRole {
 			return
 		}
-		if isInterrupt(err) && !c.Settled() {
+		switch {
+		case !isInterrupt(err):
+		case !c.Settled():
 			err = connError(SettingsTimeout, "no preface and SETTINGS within %v", c.lim.Handshake)
+		case c.rd.blockID != 0:
+			err = connError(EnhanceYourCalm, "a header block took longer than %v", c.lim.HeaderTime)
 		}
 		c.fail(err)
 		c.rd.drop()

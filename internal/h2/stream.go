@@ -21,7 +21,8 @@ type Stream struct {
 	waiting    bool // among conn.blocked
 
 	mu     sync.Mutex
-	rid    uint32 // id once more: a late frame must not meet the next call
+	rid    uint32 // id and conn once more: what is late must not meet the next call
+	rconn  *Conn
 	head   []Field
 	trail  []Field
 	over   bool // a header list was over the limits
@@ -107,7 +108,7 @@ func (c *Conn) attach(st *Stream, id uint32) {
 		st.rwake, st.wwake = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
 	st.mu.Lock()
-	st.rid = id
+	st.rid, st.rconn = id, c
 	st.recvWindow = int64(c.lim.StreamWindow)
 	st.mu.Unlock()
 	c.streams[id] = st
@@ -119,10 +120,17 @@ func (st *Stream) Conn() *Conn { return st.conn }
 // ID returns the stream's id.
 func (st *Stream) ID() uint32 { return st.id }
 
-// end ends the stream by an error from outside.
-func (st *Stream) end(err error) {
+// of reports whether the stream still is the one of that id on that connection.
+// st.mu is held.
+func (st *Stream) of(c *Conn, id uint32) bool { return st.rid == id && st.rconn == c }
+
+// end ends the stream by an error from outside, if it still is the one of that
+// id.
+func (c *Conn) end(st *Stream, id uint32, err error) {
 	st.mu.Lock()
-	st.endLocked(err)
+	if st.of(c, id) {
+		st.endLocked(err)
+	}
 	st.mu.Unlock()
 	st.wakeSender()
 }
@@ -130,7 +138,7 @@ func (st *Stream) end(err error) {
 // endLocked is end with st.mu held. A client's stream that the peer has ended
 // in order stays so, whatever comes behind.
 func (st *Stream) endLocked(err error) {
-	if st.err == nil && (st.conn.server || !st.ended) {
+	if st.err == nil && (st.rconn.server || !st.ended) {
 		st.err = err
 		if st.watcher != nil {
 			st.watcher.StreamEnded(err)
@@ -161,8 +169,8 @@ func (st *Stream) Release(code Code) {
 	}
 	c.mu.Unlock()
 	st.mu.Lock()
-	st.rid = 0
 	st.uncount()
+	st.rid, st.rconn = 0, nil
 	st.inbox.free()
 	st.private.free()
 	clear(st.head)
@@ -219,7 +227,9 @@ func (c *Conn) remove(st *Stream) {
 	}
 	st.gone = true
 	delete(c.streams, st.id)
-	if !c.server {
+	if c.server {
+		c.early.add(st.id)
+	} else {
 		c.open--
 		c.admit()
 	}
