@@ -99,7 +99,7 @@ func (c *Conn) fillDirect() (bool, error) {
 	rd := &c.rd
 	st := rd.data
 	st.mu.Lock()
-	if st.rid != rd.dataID || st.err != nil {
+	if !st.of(c, rd.dataID) || st.err != nil {
 		st.mu.Unlock()
 		return false, nil
 	}
