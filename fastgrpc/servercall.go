@@ -160,14 +160,27 @@ func (c *serverConn) Start(st *h2.Stream) bool {
 	return true
 }
 
-// run runs the handler and ends the call.
+// run runs the handler and ends the call, even if the handler ends its
+// goroutine. A panic ends the program, as with grpc-go.
 func (c *serverCall) run() {
+	returned := false
+	defer func() {
+		if !returned {
+			c.ctx.detach()
+			c.finish(errGone)
+			c.ctx.cancel(context.Canceled)
+			c.Release(h2.NoError)
+		}
+	}()
 	if c.method.unary != nil {
 		c.runUnary()
-		return
+	} else {
+		c.runStream()
 	}
-	c.runStream()
+	returned = true
 }
+
+var errGone = status.Error(codes.Internal, "the handler ended its goroutine")
 
 // errNoRequest is a unary call without a message, or with two.
 var errNoRequest = status.Error(codes.Internal, "cardinality violation: received no request message from non-client-streaming RPC")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Handler is the layer above a connection. Its methods are called on whatever
@@ -213,27 +214,18 @@ func (c *Conn) fail(err error) {
 	c.err = err
 	c.draining = true
 	var last []byte
-	var ce *ConnError
-	if !c.writing && c.tries { // otherwise a frame may be half written
-		if errors.As(err, &ce) && !ce.Remote {
-			last = appendGoAway(nil, c.lastPeerID(), ce.Code, ce.Text)
-		} else if err == ErrClosed && !c.sentFinal {
-			last = appendGoAway(nil, c.lastPeerID(), NoError, "")
-		}
+	if !c.writing { // otherwise a frame may be half written
+		last = c.lastWords(err)
 	}
 	streams := c.streams
 	c.streams = nil
 	for _, st := range streams {
 		st.gone = true
 	}
-	queue, pings := c.queue, c.pings
+	queue := c.queue
 	c.queue, c.blocked, c.pings = nil, nil, nil
 	c.mu.Unlock()
 
-	if last != nil {
-		c.car.TryWrite([][]byte{last})
-	}
-	c.car.Close()
 	close(c.done)
 	for id, st := range streams {
 		c.end(st, id, err)
@@ -241,8 +233,28 @@ func (c *Conn) fail(err error) {
 	for _, o := range queue {
 		o.ready <- struct{}{}
 	}
-	_ = pings // their senders look at done
+	if last != nil && c.tries {
+		c.car.TryWrite([][]byte{last})
+	} else if last != nil {
+		c.car.Write([][]byte{last}, lastWordsTime)
+	}
+	c.car.Close()
 	c.h.Closed(c, err)
+}
+
+// lastWordsTime is how long a peer has to read why its connection ends.
+const lastWordsTime = 100 * time.Millisecond
+
+// lastWords is what the peer is told when the connection ends by err.
+func (c *Conn) lastWords(err error) []byte {
+	var ce *ConnError
+	switch {
+	case errors.As(err, &ce) && !ce.Remote:
+		return appendGoAway(nil, c.lastPeerID(), ce.Code, ce.Text)
+	case err == ErrClosed && !c.sentFinal:
+		return appendGoAway(nil, c.lastPeerID(), NoError, "")
+	}
+	return nil
 }
 
 // lastPeerID is the highest stream of the peer's that we may have acted on.
