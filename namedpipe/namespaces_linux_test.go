@@ -86,21 +86,23 @@ func init() {
 		}
 		log.Fatal("the number is taken")
 	}
-	// Becomes, by its path, the program of the second argument, and talks.
-	programs["disguise"] = func() {
-		exe, err := os.Executable()
-		if err != nil {
-			log.Fatal(err)
-		}
-		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-			log.Fatal(err)
-		}
-		if err := unix.Mount(exe, os.Args[2], "", unix.MS_BIND, ""); err != nil {
-			log.Fatal(err)
-		}
-		os.Setenv("GRPCPIPE_TEST_PROGRAM", "talk")
-		log.Fatal(unix.Exec(os.Args[2], os.Args[:2], os.Environ()))
+	programs["disguise"] = disguise
+}
+
+// disguise becomes, by its path, the program of the second argument, and talks.
+func disguise() {
+	exe, err := os.Executable()
+	if err != nil {
+		log.Fatal(err)
 	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		log.Fatal(err)
+	}
+	if err := unix.Mount(exe, os.Args[2], "", unix.MS_BIND, ""); err != nil {
+		log.Fatal(err)
+	}
+	os.Setenv("GRPCPIPE_TEST_PROGRAM", "talk")
+	log.Fatal(unix.Exec(os.Args[2], os.Args[:2], os.Environ()))
 }
 
 // unshared puts a command into new namespaces, in which one user and one group

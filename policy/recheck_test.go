@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 	"github.com/grpcpipe/grpcpipe/policy"
@@ -176,6 +177,37 @@ func TestRecheckLeavesStreamsAlone(t *testing.T) {
 	stream.CloseSend()
 	if _, err := stream.Recv(); err != io.EOF {
 		t.Errorf("the end: %v", err)
+	}
+}
+
+// TestRecheckDynamicMessages: a message whose type is known only when it is made
+// is received whole.
+func TestRecheckDynamicMessages(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	desc := (&grpc_testing.StreamingOutputCallRequest{}).ProtoReflect().Descriptor()
+	cc := serve(t, &echo{}, append(d.policy.ServerOptions(), handleAll(func(_ any, stream grpc.ServerStream) error {
+		for m := dynamicpb.NewMessage(desc); ; {
+			if err := stream.RecvMsg(m); err != nil {
+				return err
+			}
+			payload := m.Get(desc.Fields().ByName("payload")).Message()
+			body := payload.Get(payload.Descriptor().Fields().ByName("body")).Bytes()
+			reply := &grpc_testing.StreamingOutputCallResponse{Payload: &grpc_testing.Payload{Body: body}}
+			if err := stream.SendMsg(reply); err != nil {
+				return err
+			}
+		}
+	}))...)
+	stream, err := grpc_testing.NewTestServiceClient(cc).FullDuplexCall(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"one", "", "three"} {
+		stream.Send(&grpc_testing.StreamingOutputCallRequest{Payload: &grpc_testing.Payload{Body: []byte(word)}})
+		if reply, err := stream.Recv(); err != nil || string(reply.Payload.Body) != word {
+			t.Fatalf("%v, %v; want %q", reply, err, word)
+		}
 	}
 }
 
