@@ -14,8 +14,8 @@ import (
 // completionTimeout is what pressing Tab may take.
 const completionTimeout = time.Second
 
-// addCompletion adds cobra's command, which takes a shell that it doesn't know for
-// a wish for help.
+// addCompletion adds cobra's command, which by itself answers an unknown shell with
+// its help.
 func (a *app) addCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	cmd, _, err := root.Find([]string{"completion"})
@@ -31,8 +31,8 @@ func (a *app) addCompletion(root *cobra.Command) {
 	})
 }
 
-// completeTarget completes a pipe's name, without opening any, and then if
-// wanted a symbol, by asking the server.
+// completeTarget completes a pipe's name, without opening any, and then, if
+// symbols is set, a symbol, by asking the server.
 func (a *app) completeTarget(conn *connFlags, from *schemaFlags, symbols bool) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		switch {
@@ -67,8 +67,7 @@ func pipeNames(cmd *cobra.Command, begun string) ([]string, cobra.ShellCompDirec
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// symbolNames are the methods that a server tells in a short time; none if it
-// doesn't.
+// symbolNames are the methods that a server names in a short time, if any.
 func (a *app) symbolNames(ctx context.Context, conn *connFlags, from *schemaFlags, target string) []string {
 	if ctx == nil {
 		ctx = context.Background()

@@ -24,8 +24,8 @@ func (a *app) demoCommands() []*cobra.Command {
 It starts a server in a process of its own and calls it: a greeting, streams
 in each direction and in both at once, a deadline, a cancellation, an error
 with details. It compares the time of a call with TCP loopback, kills the
-server in mid-call and starts it again. All of it is checked: the exit status
-is 1, and the reason is printed, if anything differs from what it should be.`,
+server during a call and restarts it. Everything is checked: the exit
+status is 1, and the reason is printed, if anything is not as expected.`,
 		Args: args(),
 		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
 			return demo.Run(cmd.Context(), demo.Config{Command: demoServerCommand, Out: a.stdout, Color: a.wantsColor(a.stdout), JSON: a.json()})

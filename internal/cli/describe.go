@@ -25,11 +25,12 @@ func (a *app) describeCommand() *cobra.Command {
 		Short: "Show services, methods and messages as .proto text, and requests to fill in",
 		Long: `Show a service, method, message or enum as .proto text; without SYMBOL, all
 services. A method comes with its messages and with a request to fill in. With
---template nothing but the request is shown, ready for ` + "`call -d`" + `.
+--template only the request is shown, ready for ` + "`call -d`" + `.
 
-The server is asked by gRPC reflection, version v1 and if need be v1alpha. With
---proto or --protoset nobody is asked, and TARGET may be -. --protoset-out keeps
-the answer in a file, for servers without reflection and for other programs.`,
+Reflection, version v1 or else v1alpha, is asked. With --proto or --protoset no
+server is asked, and TARGET may be -. --protoset-out keeps
+the answer in a file, for servers without reflection and for other programs, and
+--proto-out as .proto files.`,
 		Example: `  grpcpipe describe MyPipe
   grpcpipe describe MyPipe greet.Greeter/SayHello
   grpcpipe describe MyPipe greet.Greeter/SayHello --template > request.json
@@ -43,7 +44,7 @@ the answer in a file, for servers without reflection and for other programs.`,
 			})
 		}),
 	}
-	cmd.Flags().BoolVar(&template, "template", false, "show a request to fill in, and nothing else")
+	cmd.Flags().BoolVar(&template, "template", false, "show only a request to fill in")
 	cmd.Flags().StringVar(&out, "protoset-out", "", "write the files of what is described, with their imports, to this file for --protoset, and show nothing")
 	cmd.Flags().StringVar(&protoOut, "proto-out", "", "write the files of what is described, with their imports, as .proto files into this folder, and show nothing")
 	cmd.MarkFlagFilename("protoset-out")
@@ -115,7 +116,7 @@ func (a *app) printTemplate(d protoreflect.Descriptor) error {
 	case protoreflect.MessageDescriptor:
 		md = d
 	default:
-		return usage("%s is %s: a template is of a method's request or a message", d.FullName(), inspect.KindOf(d))
+		return usage("%s is %s: a template is made for a method or a message", d.FullName(), inspect.KindOf(d))
 	}
 	_, err := fmt.Fprintf(a.stdout, "%s\n", indented(inspect.Template(md)))
 	return err

@@ -23,13 +23,16 @@ type example struct {
 	args       []string
 	stdin      string
 	background bool
+	out        string // file for standard output, or ""
 	exit       int
 }
 
 var (
-	wantedExit = regexp.MustCompile(`\s+# exit status (\d+)$`)
-	piped      = regexp.MustCompile(`^echo '([^']*)' \| `)
-	shellWord  = regexp.MustCompile(`'[^']*'|\S+`)
+	wantedExit  = regexp.MustCompile(`\s+# exit status (\d+)$`)
+	piped       = regexp.MustCompile(`^echo '([^']*)' \| `)
+	shellWord   = regexp.MustCompile(`'[^']*'|\S+`)
+	shellQuoted = regexp.MustCompile(`'[^']*'`)
+	redirected  = regexp.MustCompile(` > (\S+)$`)
 )
 
 // parseExample reads a line as far as the examples need a shell.
@@ -44,8 +47,12 @@ func parseExample(t *testing.T, line string) example {
 		line = piped.ReplaceAllString(line, "")
 	}
 	line, e.background = strings.CutSuffix(line, " &")
+	if found := redirected.FindStringSubmatch(line); found != nil {
+		e.out = found[1]
+		line = redirected.ReplaceAllString(line, "")
+	}
 	line, ok := strings.CutPrefix(line, "grpcpipe ")
-	if !ok || strings.ContainsAny(line, "|;>") {
+	if !ok || strings.ContainsAny(shellQuoted.ReplaceAllString(line, ""), "|;>") {
 		t.Fatalf("the test can't run %q", e.line)
 	}
 	for _, word := range shellWord.FindAllString(line, -1) {
@@ -71,19 +78,21 @@ func TestExamples(t *testing.T) {
 		t.Cleanup(func() { os.RemoveAll(dir) })
 		t.Setenv("TMPDIR", dir)
 	}
+	t.Setenv("TOKEN", "x")
+	pipe := testproc.PipeName()
 	proto, err := os.ReadFile("../../examples/greeter/greetpb/greet.proto")
 	if err != nil {
 		t.Fatal(err)
 	}
 	work := t.TempDir()
-	for name, data := range map[string][]byte{"greet.proto": proto, "request.json": []byte(`{"name":"file"}`)} {
+	for name, data := range map[string][]byte{"greet.proto": proto, "request.json": []byte(`{"name":"file"}`), "headers.txt": []byte("tenant: blue\n"),
+		"users.csv": []byte("name\nAnn\nZip\n"), "profiles.json": []byte(`{"demo":{"target":"` + pipe + `"}}`)} {
 		if err := os.WriteFile(filepath.Join(work, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Chdir(work)
 	lists, _ := condition("lists")
-	pipe := testproc.PipeName()
 	ctx, cancel := context.WithCancel(context.Background())
 	var background sync.WaitGroup
 	defer background.Wait()
@@ -114,6 +123,9 @@ func TestExamples(t *testing.T) {
 			background.Go(func() { runExample(t, ctx, e) })
 			continue
 		}
+		if name == "show" || name == "replay" {
+			waitRecorded(t, e.args[1])
+		}
 		if name == "ping" || name == "call" || name == "doctor" {
 			waitFor(t, pipe)
 		}
@@ -130,6 +142,19 @@ func differs(e example) bool {
 	return dotnetpeer.UnderWine() && (strings.Contains(e.line, "pid=1") || strings.Contains(e.line, "unix:"))
 }
 
+// waitRecorded waits until the end of a call is in a record.
+func waitRecorded(t *testing.T, path string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		b, err := os.ReadFile(path)
+		if err == nil && bytes.Contains(b, []byte(`"event":"end"`)) {
+			return
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	t.Fatalf("no call was recorded in %s", path)
+}
+
 func waitFor(t *testing.T, pipe string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -142,6 +167,11 @@ func runExample(t *testing.T, ctx context.Context, e example) {
 	var stdout, stderr bytes.Buffer
 	began := time.Now()
 	exit := execute(ctx, e.args, strings.NewReader(e.stdin), &stdout, &stderr)
+	if e.out != "" {
+		if err := os.WriteFile(e.out, stdout.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if exit != e.exit && e.exit >= 0 {
 		t.Errorf("%s: exit status %d after %v, want %d: %s%s", e.line, exit, time.Since(began), e.exit, &stdout, &stderr)
 	}

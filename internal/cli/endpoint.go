@@ -30,8 +30,8 @@ func (e endpoint) String() string {
 	return e.kind + ":" + e.addr
 }
 
-// parseEndpoint reads one of the sides. Anything that is nothing else is a
-// pipe's name.
+// parseEndpoint reads one of the sides. What has no prefix is a pipe's name, or
+// host:port.
 func parseEndpoint(text string) (endpoint, error) {
 	if text == "-" || text == "stdio" {
 		return endpoint{kind: "stdio"}, nil
@@ -82,7 +82,7 @@ func tcpEndpoint(text, addr string) (endpoint, error) {
 // listen listens on the endpoint.
 func (a *app) listenOn(ctx context.Context, e endpoint, access []string) (net.Listener, error) {
 	if len(access) > 0 && e.kind != "pipe" {
-		return nil, usage("--access is for pipes: %s is none", e)
+		return nil, usage("--access is for pipes: %s is not one", e)
 	}
 	switch e.kind {
 	case "stdio":

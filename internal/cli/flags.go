@@ -47,7 +47,7 @@ type connFlags struct {
 func (f *connFlags) addTrust(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	durationVar(flags, &f.connectTimeout, "connect-timeout", "", 10*time.Second, "connection timeout: from opening the pipe to the server's HTTP/2 settings")
-	flags.StringArrayVar(&f.server, "server", nil, "which server to trust besides this user's own and the system's: any, user=NAME, group=NAME; or the only one: pid=N, exe=PATH (repeatable)")
+	flags.StringArrayVar(&f.server, "server", nil, "servers to trust besides this user's and the system's: any, user=NAME, group=NAME; or the only one: pid=N, exe=PATH (repeatable)")
 	words := cobra.FixedCompletions([]string{"any", "user=", "group=", "pid=", "exe="}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
 	cmd.RegisterFlagCompletionFunc("server", words)
 }
@@ -55,15 +55,15 @@ func (f *connFlags) addTrust(cmd *cobra.Command) {
 func (f *connFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	f.addTrust(cmd)
-	flags.StringVar(&f.authority, "authority", "", "the :authority to send (default the host; for a pipe localhost, which .NET sends)")
-	flags.StringVar(&f.maxMessage, "max-message", "16MiB", "the largest message to accept")
-	flags.BoolVar(&f.tls, "tls", false, "speak TLS; each of the following flags and an https: target turn it on too")
-	flags.StringVar(&f.caCert, "cacert", "", "file with the certificates to trust (default those of the system)")
+	flags.StringVar(&f.authority, "authority", "", ":authority to send (default the host; for a pipe localhost, which .NET sends)")
+	flags.StringVar(&f.maxMessage, "max-message", "16MiB", "largest message to accept")
+	flags.BoolVar(&f.tls, "tls", false, "use TLS; each of the flags below and an https: target imply it")
+	flags.StringVar(&f.caCert, "cacert", "", "file with the certificates to trust (default the system's)")
 	flags.StringVar(&f.cert, "cert", "", "file with the client's certificate")
 	flags.StringVar(&f.key, "key", "", "file with the client's private key")
 	flags.BoolVar(&f.insecure, "insecure", false, "don't check the server's certificate")
-	flags.StringVar(&f.serverName, "servername", "", "the name to check the server's certificate for (default the host; for a pipe localhost)")
-	flags.StringVar(&f.userAgent, "user-agent", "", "the user agent to send before grpc-go's own (default grpcpipe/VERSION)")
+	flags.StringVar(&f.serverName, "servername", "", "name to expect in the server's certificate (default the host; for a pipe localhost)")
+	flags.StringVar(&f.userAgent, "user-agent", "", "user agent to send before grpc-go's own (default grpcpipe/VERSION)")
 	durationVar(flags, &f.keepalive, "keepalive", "", 0, "interval of HTTP/2 pings while calls are under way, from 10s on (default none)")
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "header to send, as 'name: value', or @FILE with one a line (repeatable)")
 	flags.StringArrayVar(&f.reflectHeaders, "reflect-header", nil, "header to send with reflection alone (repeatable)")
@@ -138,7 +138,7 @@ func (f *connFlags) config(to string, calls bool) (inspect.Config, metadata.MD, 
 	}
 	if f.keepalive != 0 {
 		if f.keepalive < leastKeepalive {
-			return cfg, nil, usage("--keepalive %v: write %v or more, which grpc-go sends at the most often", f.keepalive, leastKeepalive)
+			return cfg, nil, usage("--keepalive %v: write %v or more: grpc-go sends none more often", f.keepalive, leastKeepalive)
 		}
 		cfg.Options = append(cfg.Options, grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: f.keepalive}))
 	}

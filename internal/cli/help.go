@@ -9,11 +9,11 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
-const exitCodesText = `The exit status says what became of a command:
+const exitCodesText = `The exit status of a command is:
 
     0  success
-    1  an error inside grpcpipe, of a file or of the system, or Ctrl-C
-    2  wrong usage: the command line, or the data given for a call
+    1  an error of grpcpipe itself, of a file or of the system, or Ctrl-C
+    2  wrong usage: the command line, or the data for a call
     3  the server could not be reached
     4  a condition of bench --fail-if holds, or replay found a difference
    64  plus the number of the gRPC status that a call ended with:

@@ -37,7 +37,7 @@ type dataFlags struct {
 
 func (f *dataFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVarP(&f.data, "data", "d", "", "the request or requests: JSON, @FILE or @- for standard input")
+	flags.StringVarP(&f.data, "data", "d", "", "request or requests: JSON, @FILE, or @- for standard input")
 	flags.StringVar(&f.format, "format", "json", "form of requests and responses: json, or text for protobuf's text format, with the character 0x1E between messages")
 	flags.BoolVar(&f.allowUnknown, "allow-unknown-fields", false, "ignore fields of requests that the message doesn't have")
 	flags.BoolVar(&f.gzip, "gzip", false, "compress requests")

@@ -24,16 +24,16 @@ func (a *app) lsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls [GLOB]",
 		Short: "List the pipes of this machine, without opening any",
-		Long: `List the pipes of this machine that fit GLOB, in which * stands for anything.
-No pipe is opened, for that would take an instance from its server.
+		Long: `List the pipes of this machine that match GLOB, in which * stands for any
+characters. No pipe is opened, since that would take an instance from its server.
 
-On Windows the instances of each pipe are shown, and the most there can be.
+On Windows the table has the instances of each pipe and their maximum.
 Elsewhere the list is of the sockets that .NET maps pipe names to, in $TMPDIR or
-/tmp; on Linux the state tells whether a process of this network namespace
-listens on it: a stale one is what a killed server has left.
+/tmp; on Linux the state says whether a process of this network namespace
+listens on it: a stale one was left behind by a killed server.
 
---details opens each pipe once and so does take an instance, for a moment; it
-adds the owner, who may connect, and the server's process.`,
+--details opens each pipe once, which takes an instance for a moment, and adds
+the owner, who may connect, and the server's process.`,
 		Example: `  grpcpipe ls
   grpcpipe ls 'worker-*' -o json
   grpcpipe ls MyPipe --details
@@ -64,7 +64,7 @@ adds the owner, who may connect, and the server's process.`,
 			return a.printList(rows, details)
 		}),
 	}
-	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on and show what comes and goes, until Ctrl-C")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "keep running and show pipes as they come and go, until Ctrl-C")
 	cmd.Flags().BoolVar(&details, "details", false, "open each pipe once for its owner, access and server process")
 	return cmd
 }
@@ -145,7 +145,7 @@ func printRows(out io.Writer, rows []inspect.Pipe, details bool) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	head := "NAME\tSTATE"
 	if inspect.HasInstances {
-		head += "\tINSTANCES\tMOST"
+		head += "\tINSTANCES\tMAXIMUM"
 	}
 	if details {
 		head += "\tOWNER\tPROCESS\tWHO MAY CONNECT"
@@ -215,7 +215,7 @@ func sameRow(a, b inspect.Pipe) bool {
 // would push the first ones out at the top.
 func (a *app) drawRows(glob string, rows []inspect.Pipe, details bool) error {
 	var text bytes.Buffer
-	fmt.Fprintf(&text, "Pipes that fit %s: %d, at %s; Ctrl-C ends this\n\n", glob, len(rows), time.Now().Format(time.TimeOnly))
+	fmt.Fprintf(&text, "Pipes that match %s: %d, at %s; Ctrl-C stops\n\n", glob, len(rows), time.Now().Format(time.TimeOnly))
 	room := max(height(a.stdout)-4, 1) // for the two lines above, the head and the end
 	if len(rows) > room {
 		room = max(room-1, 1)
@@ -231,7 +231,7 @@ func (a *app) drawRows(glob string, rows []inspect.Pipe, details bool) error {
 	return err
 }
 
-// clip cuts each line to so many columns.
+// clip cuts each line to a number of columns.
 func clip(text string, columns int) string {
 	lines := strings.SplitAfter(text, "\n")
 	for i, line := range lines {
@@ -259,7 +259,7 @@ func (a *app) printChanges(before map[string]inspect.Pipe, rows []inspect.Pipe) 
 		var err error
 		switch {
 		case !was:
-			err = say("there", r)
+			err = say("added", r)
 		case !sameRow(old, r):
 			err = say("changed", r)
 		}
@@ -270,7 +270,7 @@ func (a *app) printChanges(before map[string]inspect.Pipe, rows []inspect.Pipe) 
 	for name, r := range before {
 		if !now[name] {
 			delete(before, name)
-			if err := say("gone", r); err != nil {
+			if err := say("removed", r); err != nil {
 				return err
 			}
 		}

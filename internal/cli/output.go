@@ -10,7 +10,7 @@ import (
 	"golang.org/x/term"
 )
 
-// compact takes the white space out of JSON; protojson puts it in at random, so
+// compact takes the white space out of JSON; protojson varies it, so
 // that nobody relies on it.
 func compact(b []byte) []byte {
 	var out bytes.Buffer
@@ -50,15 +50,14 @@ func (a *app) printEvent(event string, v map[string]any) {
 
 func (a *app) json() bool { return a.output == "json" }
 
-// isTerminal tells whether a person looks at w.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// wantsColor tells whether w is to get escape sequences: --color has the first
-// word, then NO_COLOR (https://no-color.org), then whether w is a terminal that
-// understands them.
+// wantsColor reports whether w gets escape sequences: by --color, then NO_COLOR
+// (https://no-color.org), then whether w is a terminal that understands them.
 func (a *app) wantsColor(w io.Writer) bool {
 	switch {
 	case a.color == "always":

@@ -4,5 +4,5 @@ package cli
 
 import "io"
 
-// enableEscapes tells whether the terminal w shows colors.
+// enableEscapes reports whether the terminal w shows colors.
 func enableEscapes(io.Writer) bool { return true }

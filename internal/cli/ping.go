@@ -28,10 +28,10 @@ func (a *app) pingCommand() *cobra.Command {
 	var flags pingFlags
 	cmd := &cobra.Command{
 		Use:   "ping TARGET",
-		Short: "Connect, and say whether the server is healthy and how long each stage takes",
-		Long: `Connect, wait for the server's HTTP/2 settings and ask for its health, and print
-the time of each stage. Each ping is a connection of its own. A server without
-a health service is fine if it answers at all.
+		Short: "Connect, and print whether the server is healthy and how long each stage takes",
+		Long: `Connect, wait for the server's HTTP/2 settings, check its health, and print the
+time of each stage. Each ping is a connection of its own. A server without a
+health service counts as healthy if it answers.
 
 Several pings end with a summary.
 
@@ -50,7 +50,7 @@ The exit status is 0 if the last ping went well, 3 if there was no connection,
 	f.IntVarP(&flags.count, "count", "n", 1, "number of pings; 0 goes on until Ctrl-C")
 	durationVar(f, &flags.interval, "interval", "i", time.Second, "time from one ping to the next")
 	f.BoolVar(&flags.wait, "wait", false, "wait for the server to start, for as long as --connect-timeout")
-	f.StringVar(&flags.service, "service", "", "the service whose health to ask for (default the whole server)")
+	f.StringVar(&flags.service, "service", "", "service whose health to check (default the whole server)")
 	durationVar(f, &flags.deadline, "deadline", "", 5*time.Second, "timeout of the health check")
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "print who the server is and its HTTP/2 settings")
 	conn.add(cmd)

@@ -36,18 +36,18 @@ func (a *app) proxyCommand() *cobra.Command {
   tcp:127.0.0.1:5000     TCP on this machine's loopback; port 0 is any free one
   -                      standard input and output: one connection, then the end
 
-A busy TO is tried again for as long as --connect-timeout. That one side has
-ended is passed on where both kinds can: on TCP, Unix sockets and standard
-output, not on pipes. Ctrl-C stops accepting, lets connections end for as long
-as --drain, then cuts them; a second one ends at once.
+A busy TO is retried for --connect-timeout. That one side has ended is passed on
+where both kinds can: TCP, Unix sockets and standard output, not pipes. Ctrl-C
+stops accepting, gives connections --drain to end, then cuts them; a second
+Ctrl-C stops at once.
 
 --record writes each call to a file: method, headers, messages as JSON, status and
 times. The server's reflection, or --proto, says how to decode messages. Secrets
 are left out, by the names of headers and fields, and so are messages that can't
 be decoded, unless --record-secrets is there.
 
-Nobody but this user can connect to a pipe or Unix socket that proxy makes; for
-pipes, --access lets in more: ` + accessWords + `. Any user of this machine may
+Only this user can connect to a pipe or Unix socket that proxy makes; --access
+lets others into a pipe: ` + accessWords + `. Any user of this machine may
 connect to a TCP port, also from a browser.`,
 		Example: `  grpcpipe proxy tcp:127.0.0.1:5000 MyPipe
   grpcpipe proxy MyPipe unix:/run/me/my.sock --access local-users
@@ -61,15 +61,15 @@ connect to a TCP port, also from a browser.`,
 		}),
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&flags.access, "access", nil, "who may connect to a pipe FROM besides this user (see above; repeatable)")
-	durationVar(f, &flags.drain, "drain", "", 5*time.Second, "what connections get to end after Ctrl-C")
+	f.StringSliceVar(&flags.access, "access", nil, "users besides this one who may connect to a pipe FROM (see above; repeatable)")
+	durationVar(f, &flags.drain, "drain", "", 5*time.Second, "time that connections get to end after Ctrl-C")
 	f.StringVar(&flags.record, "record", "", "write the calls to this file, for show and replay, without secrets")
 	f.BoolVar(&flags.secrets, "record-secrets", false, "keep secrets in the record, and messages that can't be decoded")
 	cmd.MarkFlagFilename("record")
 	flags.conn.addTrust(cmd)
 	flags.from.add(cmd)
 	f.BoolVar(&flags.dump, "dump", false, "show the HTTP/2 frames on standard error, without messages and secrets")
-	f.BoolVarP(&flags.quiet, "quiet", "q", false, "say nothing but errors")
+	f.BoolVarP(&flags.quiet, "quiet", "q", false, "print errors only")
 	return cmd
 }
 
@@ -159,15 +159,15 @@ func (a *app) proxy(ctx context.Context, flags proxyFlags, fromText, toText stri
 	return err
 }
 
-// A sayer writes lines to standard error, whole ones, from any goroutine.
+// A sayer writes whole lines to standard error, from any goroutine.
 type sayer struct {
 	app   *app
 	quiet bool
 	mu    sync.Mutex
 }
 
-// listening says where proxy listens: with -o json on standard output, for it is
-// what a script that gave port 0 wants to know.
+// listening says where proxy listens: with -o json on standard output, where a
+// script that gave port 0 reads it.
 func (s *sayer) listening(from endpoint, addr string, to endpoint) {
 	if s.app.json() && to.kind != "stdio" {
 		s.app.printJSON(map[string]any{"event": "listening", "kind": from.kind, "address": addr, "to": to.String()}) // the relay goes on without a reader

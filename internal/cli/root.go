@@ -62,18 +62,19 @@ func Root() *cobra.Command {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "grpcpipe",
-		Short: "See, call, diagnose, relay and load gRPC servers behind named pipes",
-		Long: `See, call, diagnose, relay and load gRPC servers behind named pipes.
+		Short: "List, call, diagnose, relay, record and load gRPC servers behind named pipes",
+		Long: `List, call, diagnose, relay, record and load gRPC servers behind named pipes.
 
 TARGET is a pipe's bare name, such as MyPipe, or anything else that
 grpcpipe.NewClient takes: npipe:MyPipe, \\.\pipe\MyPipe, //./pipe/MyPipe,
-http://pipe:/MyPipe, npipe:a,b, npipe:worker-*, npipe:/run/me/my.sock,
+http://pipe:/MyPipe, npipe:a,b, npipe:worker-*, /run/me/my.sock,
 unix:///run/me/my.sock, 127.0.0.1:5000, dns:///example.com:443. A bare name
 needs no quotes in any shell. Off Windows a pipe is the Unix socket that .NET
 maps its name to.
 
-Results go to standard output, everything else to standard error. No
-configuration is read but the command line, NO_COLOR and, off Windows, TMPDIR.`,
+Results go to standard output, everything else to standard error. Only
+the command line, a file that --profile names, NO_COLOR and, off Windows, TMPDIR
+configure it.`,
 		Example: `  grpcpipe ls
   grpcpipe ping MyPipe
   grpcpipe call MyPipe greet.Greeter/SayHello -d '{"name":"World"}'`,
@@ -97,8 +98,8 @@ configuration is read but the command line, NO_COLOR and, off Windows, TMPDIR.`,
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.Flags().BoolP("version", "v", false, "print the version")
 	flags := root.PersistentFlags()
-	flags.StringVarP(&a.output, "output", "o", "text", "the form of results and errors: text or json")
-	flags.StringVar(&a.color, "color", "auto", "when to use colors: auto, always or never")
+	flags.StringVarP(&a.output, "output", "o", "text", "format of results and errors: text or json")
+	flags.StringVar(&a.color, "color", "auto", "use of colors: auto, always or never")
 	root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	for _, commands := range [][]*cobra.Command{a.commands(), a.demoCommands()} {

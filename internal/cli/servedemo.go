@@ -15,7 +15,7 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// stopTimeout is what calls under way get when a server is told to stop.
+// stopTimeout is how long calls under way get when a server stops.
 const stopTimeout = 5 * time.Second
 
 func (a *app) serveDemoCommand() *cobra.Command {
@@ -24,11 +24,11 @@ func (a *app) serveDemoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve-demo [PIPE]",
 		Short: "Serve a greeter on a pipe, for a .NET or other client to try",
-		Long: `Serve on a pipe, until Ctrl-C: the greeter of Microsoft's article on gRPC over
+		Long: `Serve on a pipe until Ctrl-C: the greeter of Microsoft's article on gRPC over
 named pipes (greet.Greeter), gRPC's own test service (grpc.testing.TestService),
-health and reflection. The pipe's name is MyPipe if none is given.
+health and reflection. The default name is MyPipe.
 
---access says who may connect besides this user: ` + accessWords + `.`,
+--access says which users besides this one may connect: ` + accessWords + `.`,
 		Example: `  grpcpipe serve-demo
   grpcpipe serve-demo MyPipe --access local-users`,
 		Args: args("[PIPE]"),
@@ -43,7 +43,7 @@ health and reflection. The pipe's name is MyPipe if none is given.
 			return a.serveDemo(cmd.Context(), name, words)
 		}),
 	}
-	cmd.Flags().StringSliceVar(&words, "access", nil, "who may connect besides this user (see above; repeatable)")
+	cmd.Flags().StringSliceVar(&words, "access", nil, "users besides this one who may connect (see above; repeatable)")
 	cmd.Flags().StringVar(&sddl, "sddl", "", "who may connect, as a Windows security descriptor")
 	return cmd
 }
@@ -80,7 +80,7 @@ func (a *app) serveDemo(ctx context.Context, name string, words []string) error 
 	select {
 	case err = <-served:
 	case <-ctx.Done():
-		fmt.Fprintln(a.stderr, "grpcpipe: stopping; calls under way have", stopTimeout)
+		fmt.Fprintln(a.stderr, "grpcpipe: stopping; calls under way get", stopTimeout)
 		stop(s)
 		err = <-served
 	}
@@ -118,6 +118,6 @@ func (a *app) announce(name string, lis *namedpipe.Listener, words []string, acc
 		said, _ := access.Describe() // it was checked
 		return a.printJSON(map[string]any{"pipe": name, "path": lis.Addr().String(), "access": said})
 	}
-	_, err := fmt.Fprintf(a.stdout, "Serving on %s\nIt lets in: %s\n"+dotnetSnippet, lis.Addr(), describeAccess(words, access), name, target.ForName(name))
+	_, err := fmt.Fprintf(a.stdout, "Serving on %s\nAccess: %s\n"+dotnetSnippet, lis.Addr(), describeAccess(words, access), name, target.ForName(name))
 	return err
 }

@@ -33,8 +33,8 @@ func (a *app) servicesCommand() *cobra.Command {
 		Short:   "List the services of a server",
 		Long: `List the services of a server, and with --methods their methods.
 
-The server is asked by gRPC reflection, version v1 and if need be v1alpha. With
---proto or --protoset nobody is asked, and TARGET may be -.`,
+Reflection, version v1 or else v1alpha, is asked. With --proto or --protoset no
+server is asked, and TARGET may be -.`,
 		Example: `  grpcpipe services MyPipe
   grpcpipe services MyPipe --methods
   grpcpipe services - --proto greet.proto`,

@@ -18,7 +18,7 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// HasInstances tells whether pipes have instances here.
+// HasInstances reports whether pipes have instances on this system.
 const HasInstances = false
 
 // accessOf says in words who may connect to a socket: who may write to it.

@@ -12,10 +12,10 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// HasInstances tells whether pipes have instances here.
+// HasInstances reports whether pipes have instances on this system.
 const HasInstances = true
 
-// states returns what tells the state of a pipe. Windows has no pipe without a
+// states returns a function that tells the state of a pipe. Windows has no pipe without a
 // server's end.
 func states() func(path string) string {
 	return func(string) string { return Listening }
@@ -105,7 +105,7 @@ func whoAmI() string {
 
 // denied says who may open a pipe that this user may not.
 func denied(string) string {
-	return "who is allowed can't be seen from outside: Windows shows a pipe's descriptor to those it lets in; an administrator can run `grpcpipe ls NAME --details`"
+	return "who is allowed can't be seen from outside: Windows shows a pipe's descriptor only to those it lets in, and to an administrator"
 }
 
 // ErrRefused is the error for a socket on which nobody listens. The syscall

@@ -102,6 +102,7 @@ func NewWriter(out io.Writer, first Line) *Writer {
 	w.enc.SetEscapeHTML(false)
 	first.Event, first.Format, first.Version, first.Started = Begin, Format, Version, w.began.UTC()
 	w.Write(first)
+	w.keep(w.w.Flush()) // so that what is being written is a record from the beginning
 	go w.flush()
 	return w
 }
