@@ -236,6 +236,9 @@ func TestSoakTakeOver(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		limit = 200 * time.Millisecond
 	}
+	if !soak.Full() {
+		limit = 500 * time.Millisecond // other tests run at the same time
+	}
 	slices.Sort(usual)
 	slices.Sort(replaced)
 	median, longest := replaced[len(replaced)/2], replaced[len(replaced)-1]

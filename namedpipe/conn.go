@@ -25,8 +25,9 @@ type Conn struct {
 	open   *atomic.Int64 // the listener's count, nil at the client's end
 	closed atomic.Bool
 
-	client   bool // this is the end that dialled
-	onlySelf bool // the listener admits the current user alone
+	unused   *unused // for the listener, nil without ListenConfig.TakeOver
+	client   bool    // this is the end that dialled
+	onlySelf bool    // the listener admits the current user alone
 	who      identified
 	token    clientToken
 	peeked   peekedByte
@@ -35,6 +36,7 @@ type Conn struct {
 // Read reads up to len(p) bytes. It returns io.EOF when the other end has closed
 // the connection and all its data has been read.
 func (c *Conn) Read(p []byte) (int, error) {
+	c.unused.end()
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -51,6 +53,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 // Write writes all of p or returns an error. The error matches syscall.EPIPE if
 // the other end has closed the connection.
 func (c *Conn) Write(p []byte) (int, error) {
+	c.unused.end()
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -64,6 +67,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 // Close closes the connection. Pending and later calls, including Close, return
 // errors that match net.ErrClosed.
 func (c *Conn) Close() error {
+	c.unused.end()
 	if c.closed.CompareAndSwap(false, true) && c.open != nil {
 		c.open.Add(-1)
 	}
@@ -84,6 +88,7 @@ func (c *Conn) RemoteAddr() net.Addr { return c.addr }
 // time means no deadline. After the deadline, calls return errors that match
 // os.ErrDeadlineExceeded until a later deadline is set.
 func (c *Conn) SetDeadline(t time.Time) error {
+	c.unused.end()
 	if err := c.conn.SetDeadline(t); err != nil {
 		return c.ioError("set", err)
 	}
@@ -92,6 +97,7 @@ func (c *Conn) SetDeadline(t time.Time) error {
 
 // SetReadDeadline is like SetDeadline, for reads only.
 func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.unused.end()
 	if err := c.conn.SetReadDeadline(t); err != nil {
 		return c.ioError("set", err)
 	}
@@ -100,6 +106,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 
 // SetWriteDeadline is like SetDeadline, for writes only.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.unused.end()
 	if err := c.conn.SetWriteDeadline(t); err != nil {
 		return c.ioError("set", err)
 	}
@@ -110,6 +117,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // supports Control only, since the Read and Write methods of syscall.RawConn work
 // on sockets there.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
+	c.unused.end()
 	rc, err := c.conn.SyscallConn()
 	if err != nil {
 		return nil, c.ioError("raw-control", err)

@@ -50,14 +50,14 @@ func (l *Listener) AcceptPipe() (*Conn, error) {
 			}
 			return nil, opError("accept", l.addr, err)
 		}
-		if l.takeover != nil {
-			l.takeover.accepted.Store(time.Now().UnixNano())
-		}
 		c := &Conn{addr: l.addr, conn: opened, onlySelf: l.onlySelf}
 		if !l.admits(c) {
 			continue
 		}
 		c.open = &l.stat.open
+		if l.takeover != nil {
+			c.unused = l.takeover.newUnused()
+		}
 		l.stat.accepted.Add(1)
 		l.stat.open.Add(1)
 		return c, nil

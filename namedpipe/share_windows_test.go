@@ -51,13 +51,6 @@ func TestShare(t *testing.T) {
 	}
 }
 
-func whoAnswersOnce(t *testing.T, name string) int {
-	t.Helper()
-	c, n := whoAnswers(t, name)
-	c.Close()
-	return n
-}
-
 // TestShareFree: the name is free when the last listener has gone.
 func TestShareFree(t *testing.T) {
 	t.Parallel()

@@ -8,10 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
 // A takeover is a listener's part in passing its name from process to process
@@ -32,10 +33,12 @@ type takeover struct {
 	name string       // of the second pipe
 	lc   ListenConfig // of the second pipe
 
-	ctx      context.Context // ends with close
-	cancel   context.CancelFunc
-	accepted atomic.Int64 // when a connection was accepted last, in Unix nanoseconds
-	begun    atomic.Bool
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
+	begun  atomic.Bool
+
+	unused atomic.Int64  // connections that Accept has returned and nobody has used
+	used   chan struct{} // has a value when there are fewer
 
 	mu       sync.Mutex
 	before   *Conn     // to the predecessor, until the first Accept
@@ -45,14 +48,9 @@ type takeover struct {
 }
 
 const (
-	// nextPrefix stands before the last part of the name of the second pipe.
-	nextPrefix = ".next-"
 	// handOverTime bounds the steps of the other process.
 	handOverTime = 5 * time.Second
-	// settleTime is for a server to take charge of a connection that it has just
-	// accepted. grpc's drops one whose goroutine first runs after GracefulStop.
-	settleTime = 100 * time.Millisecond
-	takes      = 'a' // the successor's byte
+	takes        = 'a' // the successor's byte
 )
 
 // errTakenOver is what Accept returns at last.
@@ -84,16 +82,10 @@ func (o offer) encode() []byte {
 	return b
 }
 
-// nextPath is the path of the second pipe.
-func nextPath(path string) string {
-	i := strings.LastIndexAny(path, `\/`) + 1
-	return path[:i] + nextPrefix + path[i:]
-}
-
 // listenInTurn makes the listener: from a predecessor's offer, or as the first
 // of its name.
 func (l *Listener) listenInTurn(ctx context.Context, cfg ListenConfig) error {
-	t := &takeover{l: l, name: nextPath(l.addr.path)}
+	t := &takeover{l: l, name: pipename.Next(l.addr.path), used: make(chan struct{}, 1)}
 	t.lc = ListenConfig{Access: Access{alone: true}, Instances: 1, Logger: cfg.Logger, NameTakenTimeout: -1}
 	before, o, err := t.ask(ctx, max(cfg.NameTakenTimeout, time.Second))
 	if err != nil {
@@ -255,19 +247,47 @@ func (t *takeover) offer(c *Conn, asks *Listener) (taken bool) {
 	return true
 }
 
-// settle waits until the connection that was accepted last is in its server's
-// charge, or until close.
-func (t *takeover) settle() {
-	left := settleTime - time.Since(time.Unix(0, t.accepted.Load()))
-	if left <= 0 {
-		return
+// An unused is what a connection tells its listener at its first use.
+type unused struct {
+	t    *takeover
+	once sync.Once
+}
+
+func (t *takeover) newUnused() *unused {
+	t.unused.Add(1)
+	return &unused{t: t}
+}
+
+// end notes that the connection is used.
+func (u *unused) end() {
+	if u != nil {
+		u.once.Do(func() { u.t.unused.Add(-1); u.t.signal() })
 	}
-	timer := time.NewTimer(left)
-	defer timer.Stop()
+}
+
+func (t *takeover) signal() {
 	select {
-	case <-timer.C:
-	case <-t.ctx.Done():
+	case t.used <- struct{}{}:
+	default:
 	}
+}
+
+// settle waits until each connection that Accept has returned is used, or until
+// close. grpc's server drops a connection whose goroutine first runs after
+// GracefulStop.
+func (t *takeover) settle() {
+	timer := time.NewTimer(handOverTime)
+	defer timer.Stop()
+	for t.unused.Load() > 0 {
+		select {
+		case <-t.used:
+		case <-timer.C:
+			return
+		case <-t.ctx.Done():
+			return
+		}
+	}
+	t.signal() // for other calls of Accept
 }
 
 // close ends the listener's part. A successor that has the offer can still begin.

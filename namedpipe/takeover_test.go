@@ -78,6 +78,13 @@ func whoAnswers(t *testing.T, name string) (*namedpipe.Conn, int) {
 	return c, n
 }
 
+func whoAnswersOnce(t *testing.T, name string) int {
+	t.Helper()
+	c, n := whoAnswers(t, name)
+	c.Close()
+	return n
+}
+
 // wants dials and checks who answers.
 func wants(t *testing.T, name string, number int) *namedpipe.Conn {
 	t.Helper()
@@ -163,28 +170,50 @@ func TestTakeOverLeavesTheNameFree(t *testing.T) {
 	listen(t, name, namedpipe.ListenConfig{NameTakenTimeout: -1})
 }
 
-// TestTakeOverSettles: a server that stops upon ErrReplaced has had the time to
-// take charge of the connection before.
+// TestTakeOverSettles: a server that stops upon ErrReplaced has taken charge of
+// every connection before.
 func TestTakeOverSettles(t *testing.T) {
 	t.Parallel()
-	name := freshName(t)
-	old := listen(t, name, taking)
-	next := listen(t, name, taking)
-	c, err := namedpipe.Dial(soon(t), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	s, err := old.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	accepted := time.Now()
-	go answer(next, 2)
-	_, err = old.Accept()
-	if took := time.Since(accepted); !errors.Is(err, namedpipe.ErrReplaced) || took < 90*time.Millisecond {
-		t.Errorf("after %v: %v", took, err)
+	for what, use := range map[string]func(*namedpipe.Conn){
+		"SetDeadline": func(c *namedpipe.Conn) { c.SetDeadline(time.Now().Add(time.Minute)) },
+		"Read":        func(c *namedpipe.Conn) { c.Read(nil) },
+		"Close":       func(c *namedpipe.Conn) { c.Close() },
+	} {
+		name := freshName(t)
+		old := listen(t, name, taking)
+		c, err := namedpipe.Dial(soon(t), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		unused, err := old.AcceptPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unused.Close()
+		ended := make(chan error, 2) // of two goroutines that accept
+		for range cap(ended) {
+			go func() { ended <- answer(old, 1) }()
+		}
+		go answer(listen(t, name, taking), 2)
+		for n := 0; n != 2; {
+			n = whoAnswersOnce(t, name)
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("%s: Accept has ended before the connection was used: %v", what, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+		start := time.Now()
+		use(unused)
+		for range cap(ended) {
+			if err := <-ended; !errors.Is(err, namedpipe.ErrReplaced) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("%s: Accept has ended only after %v", what, took)
+		}
 	}
 }
 

@@ -37,13 +37,14 @@ func parseDirectory(b []byte) ([]Entry, error) {
 		for i := range units {
 			units[i] = binary.LittleEndian.Uint16(e[offName+2*i:])
 		}
-		name := string(utf16.Decode(units))
-		entries = append(entries, Entry{
-			Name:         name,
-			Path:         pipename.Prefix + name,
-			Instances:    count(e[offInstances:]),
-			MaxInstances: count(e[offMax:]),
-		})
+		if name := string(utf16.Decode(units)); !pipename.IsNext(name) {
+			entries = append(entries, Entry{
+				Name:         name,
+				Path:         pipename.Prefix + name,
+				Instances:    count(e[offInstances:]),
+				MaxInstances: max(count(e[offMax:]), -1), // as good as no limit is none
+			})
+		}
 		next := uint64(binary.LittleEndian.Uint32(e[offNext:]))
 		if next == 0 {
 			return entries, nil

@@ -88,6 +88,13 @@ func TestParseDirectory(t *testing.T) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 	}
+	// The pipe on which a server's successor asks is no server.
+	shared := Entry{Name: "shared", Path: `\\.\pipe\shared`, Instances: 2, MaxInstances: -2}
+	got, err := parseDirectory(directory(Entry{Name: ".next-mine"}, shared, Entry{Name: `LOCAL\.next-mine`}))
+	shared.MaxInstances = -1
+	if want := []Entry{shared}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
 	whole := directory(some...)
 	for n := range whole {
 		if got, err := parseDirectory(whole[:n]); err == nil {
