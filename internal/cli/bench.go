@@ -17,6 +17,7 @@ type benchFlags struct {
 	concurrency int
 	ramp        time.Duration
 	connections int
+	client      string
 	rateText    string
 	rate        load.Rate
 	duration    time.Duration
@@ -97,6 +98,8 @@ the most frequent code if calls failed, unless --fail-if says what is a failure.
 	f.IntVarP(&flags.concurrency, "concurrency", "c", 0, "calls under way at the same time (default 1; with --rate at most 256)")
 	durationVar(f, &flags.ramp, "ramp", "", 0, "time over which the calls of the closed loop start, one after the other (default at once)")
 	f.IntVar(&flags.connections, "connections", 1, "connections to spread the calls over")
+	f.StringVar(&flags.client, "client", "", "client to drive the load through: fastgrpc or grpc-go (default fastgrpc if it can)")
+	cmd.RegisterFlagCompletionFunc("client", cobra.FixedCompletions([]string{clientFast, clientGo}, cobra.ShellCompDirectiveNoFileComp))
 	f.StringVarP(&flags.rateText, "rate", "r", "", "calls to begin a second, the open loop: N, FROM..TO for a ramp, FROM..TO/STEPS for steps")
 	durationVar(f, &flags.duration, "duration", "", 10*time.Second, "how long to measure")
 	durationVar(f, &flags.warmup, "warmup", "", time.Second, "how long to call before that without measuring")
@@ -129,6 +132,8 @@ func (f *benchFlags) check() error {
 	switch {
 	case f.concurrency < 0 || f.concurrency > maxWorkers:
 		return usage("--concurrency %d: write a number from 1 to %d", f.concurrency, maxWorkers)
+	case f.client != "" && f.client != clientFast && f.client != clientGo:
+		return usage("--client %q: write %s or %s", f.client, clientFast, clientGo)
 	case f.connections < 1 || f.connections > 1000:
 		return usage("--connections %d: write a number from 1 to 1000", f.connections)
 	case f.warmup < 0 || f.deadline < 0 || f.count < 0 || f.ramp < 0 || f.streamPause < 0 || f.streamCount < 0:

@@ -328,6 +328,7 @@ func compare(file string, earlier, now *summary) *comparison {
 	}{
 		{"target", earlier.Target, now.Target}, {"method", earlier.Method, now.Method}, {"loop", earlier.Loop, now.Loop}, {"rate", earlier.Rate, now.Rate},
 		{"concurrency", earlier.Concurrency, now.Concurrency}, {"connections", earlier.Connections, now.Connections},
+		{"client", earlier.Client, now.Client},
 	} {
 		if d.a != d.b {
 			c.Differs = append(c.Differs, fmt.Sprintf("%s: %v, now %v", d.what, d.a, d.b))

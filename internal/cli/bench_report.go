@@ -23,6 +23,7 @@ type summary struct {
 	RateSteps   int               `json:"rate_steps,omitempty"`
 	Concurrency int               `json:"concurrency"`
 	Connections int               `json:"connections"`
+	Client      string            `json:"client"`
 	Warmup      float64           `json:"warmup_s"`
 	Duration    float64           `json:"duration_s"`
 	Interrupted bool              `json:"interrupted"`
@@ -85,6 +86,10 @@ func (b *bench) summary(r *load.Result) *summary {
 	if r.Elapsed > 0 {
 		s.PerSecond = float64(r.Calls) / r.Elapsed.Seconds()
 	}
+	s.Client = clientGo
+	if b.fast {
+		s.Client = clientFast
+	}
 	if b.flags.rate.From > 0 {
 		s.Loop = "open"
 	}
@@ -129,6 +134,7 @@ func (s *summary) load() string {
 	if s.Connections == 1 {
 		conns = "1 connection"
 	}
+	conns += " with " + s.Client
 	if s.Loop == "open" {
 		rate := fmt.Sprint(s.Rate)
 		if s.RateTo != 0 {

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/internal/inspect"
 	"github.com/grpcpipe/grpcpipe/internal/load"
 )
@@ -25,10 +24,11 @@ type bench struct {
 	desc           *grpc.StreamDesc
 	path           string
 	payloads       *payloads
-	channels       []*grpc.ClientConn
+	clients        []client
+	fast           bool // the clients are fastgrpc's
 	// ctx is that of the calls. It holds their headers and never ends: all calls
 	// under way would share the lock and the list of the one that does. Ctrl-C
-	// closes the channels instead.
+	// closes the clients instead.
 	ctx context.Context
 }
 
@@ -160,38 +160,37 @@ func (b *bench) prepare(ctx context.Context, a *app, cfg inspect.Config, from *s
 	return done, err
 }
 
-// connect makes the channels that are measured: the library's own, without what
-// this command puts around connections to tell their stages.
+// connect makes the clients that are measured, without what this command puts
+// around connections to tell their stages.
 func (b *bench) connect(ctx context.Context, cfg inspect.Config) error {
-	opts, err := inspect.Options(cfg)
-	if err != nil {
-		return err
-	}
 	// Not with each call, for which grpc would make a list of the options again.
-	opts = append(opts, grpc.WithDefaultCallOptions(append(b.flags.options(), grpc.ForceCodecV2(rawCodec{}))...))
+	opts := append(b.flags.options(), grpc.ForceCodecV2(rawCodec{}))
+	make := fullClient
+	if b.fast, make = b.flags.client != clientGo && canBeFast(cfg), fullClient; b.fast {
+		make = fastClient
+	} else if b.flags.client == clientFast {
+		return usage("--client %s: it calls one pipe, unix:PATH or host:port, and sends no keep-alive: leave the flag out", clientFast)
+	}
 	for range b.flags.connections {
-		cc, err := grpcpipe.NewClient(b.target, opts...)
+		cc, err := make(ctx, cfg, opts)
 		if err != nil {
-			return internal(err)
-		}
-		b.channels = append(b.channels, cc)
-		if err := inspect.Ready(ctx, cc, cfg); err != nil {
 			b.close()
 			return err
 		}
+		b.clients = append(b.clients, cc)
 	}
 	return nil
 }
 
 func (b *bench) close() {
-	for _, cc := range b.channels {
+	for _, cc := range b.clients {
 		cc.Close()
 	}
 }
 
 // call makes one call.
 func (b *bench) call(worker int) error {
-	cc, ctx := b.channels[worker%len(b.channels)], b.ctx
+	cc, ctx := b.clients[worker%len(b.clients)], b.ctx
 	requests := b.payloads.next()
 	if requests == nil {
 		return context.Canceled // the run has ended
