@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe/internal/h2"
@@ -38,6 +39,9 @@ type ClientConfig struct {
 	// target, and nothing else.
 	UnaryInterceptors  []grpc.UnaryClientInterceptor
 	StreamInterceptors []grpc.StreamClientInterceptor
+
+	// StatsHandlers are told of calls and connections.
+	StatsHandlers []stats.Handler
 
 	// CallOptions go before those of each call.
 	CallOptions []grpc.CallOption
@@ -67,6 +71,10 @@ type ClientConn struct {
 	proto     codec
 	head      func(string) h2.Head // of requests, by method
 	defaults  []grpc.CallOption
+
+	stand     *grpc.ClientConn // for interceptors to look at; nil without any
+	unaryInt  func(ctx context.Context, method string, args, reply any, opts []grpc.CallOption) error
+	streamInt func(ctx context.Context, desc *grpc.StreamDesc, method string, opts []grpc.CallOption) (grpc.ClientStream, error)
 
 	ready atomic.Pointer[clientLink] // the connection for calls; nil if there is none
 	calls sync.Pool
@@ -124,10 +132,10 @@ func NewClient(target string, cfg ClientConfig) (*ClientConn, error) {
 			{Name: "user-agent", Value: agent}, {Name: "te", Value: "trailers"}, {Name: acceptKey, Value: acceptable()},
 		}
 	}
-	cc.calls.New = func() any {
-		c := new(clientCall)
-		c.User = c
-		return c
+	cc.calls.New = func() any { return new(clientCall) }
+	if err := cc.intercept(); err != nil {
+		cc.stop()
+		return nil, err
 	}
 	return cc, nil
 }
@@ -155,6 +163,9 @@ func (cc *ClientConn) Close() error {
 		l.h2.Close()
 	}
 	cc.routine.Wait()
+	if cc.stand != nil {
+		cc.stand.Close()
+	}
 	return nil
 }
 

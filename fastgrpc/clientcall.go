@@ -24,6 +24,9 @@ type clientCall struct {
 	ctx  context.Context
 	info *callInfo // nil if there are no options
 
+	method string
+	stats  *clientStats // nil if there are no stats handlers
+
 	codec   codec
 	comp    encoding.Compressor
 	maxRecv int
@@ -41,6 +44,9 @@ func (cc *ClientConn) Invoke(ctx context.Context, method string, args, reply any
 	if len(cc.defaults) > 0 {
 		opts = append(cc.defaults[:len(cc.defaults):len(cc.defaults)], opts...)
 	}
+	if cc.unaryInt != nil {
+		return cc.unaryInt(ctx, method, args, reply, opts)
+	}
 	return cc.invoke(ctx, method, args, reply, opts)
 }
 
@@ -48,35 +54,57 @@ func (cc *ClientConn) invoke(ctx context.Context, method string, args, reply any
 	c := cc.calls.Get().(*clientCall)
 	err := c.prepare(cc, ctx, method, opts)
 	if err == nil {
-		err = c.unary(ctx, args, reply)
+		if cc.cfg.StatsHandlers != nil {
+			ctx = c.beginStats(ctx, method, false, false)
+			c.ctx = ctx
+		}
+		if err = c.outgoing(); err == nil {
+			err = c.unary(ctx, args, reply)
+		}
+	}
+	c.over(err)
+	c.recycle()
+	return err
+}
+
+// over tells those who asked to be told how the call ended.
+func (c *clientCall) over(err error) {
+	if c.info == nil && c.stats == nil {
+		return
+	}
+	var r h2.Received
+	if c.Conn() != nil {
+		r = c.Received()
+		c.deliver(&r)
+	}
+	if c.stats != nil {
+		c.stats.end(c, &r, err)
 	}
 	if c.info != nil {
 		for _, f := range c.info.onFinish {
 			f(err)
 		}
 	}
-	c.recycle()
-	return err
 }
 
 // prepare reads the options and makes the head of the request.
 func (c *clientCall) prepare(cc *ClientConn, ctx context.Context, method string, opts []grpc.CallOption) error {
-	c.cc, c.ctx = cc, ctx
+	c.cc, c.ctx, c.method = cc, ctx, method
 	c.codec, c.maxRecv, c.maxSend = cc.proto, defaultMaxRecv, noLimit
 	c.User = c
 	c.block = h2.Block{Key: method, Head: cc.head}
 	if len(opts) > 0 {
-		if err := c.options(method, opts); err != nil {
-			return err
-		}
-	}
-	if md, ok := metadata.FromOutgoingContext(ctx); ok {
-		var err error
-		if c.fields, err = appendMetadata(c.fields, md); err != nil {
-			return err
-		}
+		return c.options(method, opts)
 	}
 	return nil
+}
+
+// outgoing adds the metadata of the call's context.
+func (c *clientCall) outgoing() (err error) {
+	if md, ok := metadata.FromOutgoingContext(c.ctx); ok {
+		c.fields, err = appendMetadata(c.fields, md)
+	}
+	return err
 }
 
 // options applies the options of a call.
@@ -130,17 +158,27 @@ func (c *clientCall) open(ctx context.Context, p h2.Payload, end bool) error {
 			}
 		}
 		c.link = l
-		c.block.Vary = c.fields
+		vary, err := c.perCall(ctx, c.fields)
+		if err == nil {
+			err = c.checkAuthority()
+		}
+		if err != nil {
+			release(p)
+			return err
+		}
 		if d, ok := ctx.Deadline(); ok {
 			// The bytes are looked at before Open returns, and not kept.
 			b := appendTimeout(c.timeout[:0], time.Until(d))
-			c.block.Vary = append(c.fields, h2.Field{Name: timeoutKey, Value: unsafe.String(&b[0], len(b))})
-			c.fields = c.block.Vary[:len(c.fields)]
+			vary = append(vary, h2.Field{Name: timeoutKey, Value: unsafe.String(&b[0], len(b))})
 		}
+		c.block.Vary, c.fields = vary, vary[:len(c.fields)]
 		c.MaxMessage = c.maxRecv
 		c.write = h2.Write{Head: &c.block, Payload: p, End: end}
-		err := l.h2.Open(ctx, &c.Stream, &c.write)
-		if !errors.Is(err, h2.ErrNotOpened) {
+		err = l.h2.Open(ctx, &c.Stream, &c.write)
+		if err == nil && c.stats != nil {
+			c.stats.outHeader(c)
+		}
+		if err == nil || !errors.Is(err, h2.ErrNotOpened) {
 			return err
 		}
 		l.leave() // nothing was sent
@@ -151,13 +189,16 @@ func (c *clientCall) open(ctx context.Context, p h2.Payload, end bool) error {
 // not looked at it.
 func (c *clientCall) unary(ctx context.Context, args, reply any) error {
 	for again := false; ; again = true {
-		p, scratch, err := c.codec.encode(args, c.comp, c.maxSend, c.scratch)
-		c.scratch = scratch
+		p, length, err := c.codec.encode(args, c.comp, c.maxSend, &c.scratch)
 		if err != nil {
 			return err
 		}
+		n := len(p.B) - prefixLen
 		if err := c.open(ctx, p, true); err != nil && err != h2.ErrStreamDone {
 			return c.fail(err)
+		}
+		if c.stats != nil {
+			c.stats.out(c.stats.ctx, true, args, length, n)
 		}
 		if err := c.WaitEnd(ctx); err != nil {
 			return c.fail(err)
@@ -167,7 +208,9 @@ func (c *clientCall) unary(ctx context.Context, args, reply any) error {
 			c.Release(h2.Cancel)
 			continue
 		}
-		c.deliver(&r)
+		if c.stats != nil {
+			c.stats.inHeader(c, &r)
+		}
 		if err := c.outcome(&r); err != nil {
 			return err
 		}
@@ -197,15 +240,11 @@ func (c *clientCall) deliver(r *h2.Received) {
 	if p := c.info.peer; p != nil && c.link != nil {
 		*p = *c.link.peer
 	}
-	head, trail := r.Head, r.Trail
-	if r.Ended && trail == nil || len(trail) == 0 && r.Ended {
-		head, trail = nil, r.Head
-	}
 	if c.info.header != nil {
-		*c.info.header, _ = received(head)
+		*c.info.header, _ = received(r.Headers())
 	}
 	if c.info.trailer != nil {
-		*c.info.trailer, _ = received(trail)
+		*c.info.trailer, _ = received(r.Trailers())
 	}
 }
 
@@ -275,19 +314,30 @@ func (c *clientCall) receiveError(err error) error {
 }
 
 func (c *clientCall) decodeMessage(b []byte, compressed bool, m any) error {
+	n := len(b)
 	if compressed {
-		name := ""
-		for _, f := range c.Received().Head {
-			if f.Name == encodingKey {
-				name = f.Value
-			}
-		}
 		var err error
-		if b, err = decompress(b, true, name, c.maxRecv, false); err != nil {
+		if b, err = decompress(b, encodingOf(c.Received().Head), c.maxRecv, false); err != nil {
 			return err
 		}
 	}
-	return c.codec.decode(b, m)
+	if err := c.codec.decode(b, m); err != nil {
+		return err
+	}
+	if c.stats != nil {
+		c.stats.in(c.stats.ctx, true, m, len(b), n)
+	}
+	return nil
+}
+
+// encodingOf is what a head says of compression.
+func encodingOf(head []h2.Field) string {
+	for _, f := range head {
+		if f.Name == encodingKey {
+			return f.Value
+		}
+	}
+	return ""
 }
 
 // recycle ends what is left of the call and keeps it for another.
@@ -301,6 +351,7 @@ func (c *clientCall) recycle() {
 		c.scratch = nil
 	}
 	c.cc, c.link, c.ctx, c.info, c.codec, c.comp = nil, nil, nil, nil, codec{}, nil
+	c.method, c.stats = "", nil
 	c.write, c.block, c.fields, c.scratch = h2.Write{}, h2.Block{}, c.fields[:0], c.scratch[:0]
 	cc.calls.Put(c)
 }

@@ -37,26 +37,32 @@ func (cc *ClientConn) NewStream(ctx context.Context, desc *grpc.StreamDesc, meth
 	if len(cc.defaults) > 0 {
 		opts = append(cc.defaults[:len(cc.defaults):len(cc.defaults)], opts...)
 	}
+	if cc.streamInt != nil {
+		return cc.streamInt(ctx, desc, method, opts)
+	}
 	return cc.newStream(ctx, desc, method, opts)
 }
 
 func (cc *ClientConn) newStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts []grpc.CallOption) (grpc.ClientStream, error) {
-	s := &clientStream{ctx: ctx, desc: desc}
+	s := &clientStream{desc: desc}
 	c := &s.call
 	err := c.prepare(cc, ctx, method, opts)
 	if err == nil {
-		if err = c.open(ctx, h2.Payload{}, false); err != nil {
-			err = c.fail(err)
+		if cc.cfg.StatsHandlers != nil {
+			ctx = c.beginStats(ctx, method, desc.ClientStreams, desc.ServerStreams)
+			c.ctx = ctx
+		}
+		if err = c.outgoing(); err == nil {
+			if err = c.open(ctx, h2.Payload{}, false); err != nil {
+				err = c.fail(err)
+			}
 		}
 	}
 	if err != nil {
-		if c.info != nil {
-			for _, f := range c.info.onFinish {
-				f(err)
-			}
-		}
+		c.over(err)
 		return nil, err
 	}
+	s.ctx = ctx
 	if ctx.Done() != nil {
 		s.stop = context.AfterFunc(ctx, func() { s.finish(c.fail(ctx.Err())) })
 	}
@@ -126,18 +132,21 @@ func (s *clientStream) SendMsg(m any) error {
 	if finished {
 		return s.sendDone(end)
 	}
-	p, scratch, err := c.codec.encode(m, c.comp, c.maxSend, c.scratch)
-	c.scratch = scratch
+	p, length, err := c.codec.encode(m, c.comp, c.maxSend, &c.scratch)
 	if err != nil {
 		s.finish(err)
 		return err
 	}
+	n := len(p.B) - prefixLen
 	c.write = h2.Write{Payload: p, End: end, More: !end && s.burst.Add(1) > 2}
 	if err := c.Send(s.ctx, &c.write); err != nil {
 		if err != h2.ErrStreamDone {
 			s.finish(c.fail(err))
 		}
 		return s.sendDone(end)
+	}
+	if c.stats != nil {
+		c.stats.out(c.stats.ctx, true, m, length, n)
 	}
 	return nil
 }
@@ -162,6 +171,10 @@ func (s *clientStream) RecvMsg(m any) error {
 	b, compressed, err := c.Next(s.ctx)
 	if err != nil {
 		return s.end(err)
+	}
+	if c.stats != nil && !c.stats.head {
+		r := c.Received()
+		c.stats.inHeader(c, &r)
 	}
 	if err := c.decodeMessage(b, compressed, m); err != nil {
 		s.finish(err)
@@ -212,25 +225,16 @@ func (s *clientStream) finish(err error) error {
 	s.finished, s.err = true, err
 	r := c.Received()
 	if r.Ended && r.Err == nil {
-		trail := r.Trail
-		if len(trail) == 0 {
-			trail = r.Head
-		}
-		s.trailer, _ = received(trail)
+		s.trailer, _ = received(r.Trailers())
 	}
-	c.deliver(&r)
+	if err == io.EOF {
+		c.over(nil)
+	} else {
+		c.over(err)
+	}
 	c.Cancel(h2.Cancel)
 	if s.stop != nil {
 		s.stop()
-	}
-	if c.info != nil {
-		over := err
-		if over == io.EOF {
-			over = nil
-		}
-		for _, f := range c.info.onFinish {
-			f(over)
-		}
 	}
 	return err
 }

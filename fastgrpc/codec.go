@@ -61,35 +61,34 @@ var stockProto = sync.OnceValue(func() bool {
 const small = 4 << 10
 
 // encode encodes a message with its prefix, compressed by comp if that isn't
-// nil. scratch is used for small ones and returned.
-func (c codec) encode(m any, comp encoding.Compressor, limit int, scratch []byte) (h2.Payload, []byte, error) {
-	var p h2.Payload
-	var err error
+// nil, and tells its length before. The bytes of small ones are in *scratch.
+func (c codec) encode(m any, comp encoding.Compressor, limit int, scratch *[]byte) (p h2.Payload, length int, err error) {
 	switch {
 	case c.v2 != nil || c.v1 != nil:
 		p, err = c.encodeOther(m)
 	default:
-		p, scratch, err = encodeProto(m, scratch)
+		p, err = encodeProto(m, scratch)
 	}
 	if err != nil {
-		return h2.Payload{}, scratch, status.Errorf(codes.Internal, "grpc: error while marshaling: %v", err)
+		return h2.Payload{}, 0, status.Errorf(codes.Internal, "grpc: error while marshaling: %v", err)
 	}
-	if comp != nil && len(p.B) > prefixLen {
+	length = len(p.B) - prefixLen
+	if comp != nil && length > 0 {
 		if p, err = compress(p, comp); err != nil {
-			return h2.Payload{}, scratch, status.Errorf(codes.Internal, "grpc: error while compressing: %v", err)
+			return h2.Payload{}, 0, status.Errorf(codes.Internal, "grpc: error while compressing: %v", err)
 		}
 	}
 	n := len(p.B) - prefixLen
 	if n > limit {
 		release(p)
-		return h2.Payload{}, scratch, status.Errorf(codes.ResourceExhausted, "trying to send message larger than max (%d vs. %d)", n, limit)
+		return h2.Payload{}, 0, status.Errorf(codes.ResourceExhausted, "trying to send message larger than max (%d vs. %d)", n, limit)
 	}
 	if uint64(n) > math.MaxUint32 {
 		release(p)
-		return h2.Payload{}, scratch, status.Errorf(codes.ResourceExhausted, "grpc: message too large (%d bytes)", n)
+		return h2.Payload{}, 0, status.Errorf(codes.ResourceExhausted, "grpc: message too large (%d bytes)", n)
 	}
 	p.B[1], p.B[2], p.B[3], p.B[4] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
-	return p, scratch, nil
+	return p, length, nil
 }
 
 func release(p h2.Payload) {
@@ -109,28 +108,29 @@ func protoMessage(v any) proto.Message {
 }
 
 // encodeProto encodes behind room for the prefix.
-func encodeProto(v any, scratch []byte) (h2.Payload, []byte, error) {
+func encodeProto(v any, scratch *[]byte) (h2.Payload, error) {
 	m := protoMessage(v)
 	if m == nil {
-		return h2.Payload{}, scratch, fmt.Errorf("proto: failed to marshal, message is %T, want proto.Message", v)
+		return h2.Payload{}, fmt.Errorf("proto: failed to marshal, message is %T, want proto.Message", v)
 	}
 	size := proto.Size(m)
 	opts := proto.MarshalOptions{UseCachedSize: true} // of the line above
 	if size+prefixLen <= small {
-		b, err := opts.MarshalAppend(append(scratch[:0], 0, 0, 0, 0, 0), m)
+		b, err := opts.MarshalAppend(append((*scratch)[:0], 0, 0, 0, 0, 0), m)
 		if err != nil {
-			return h2.Payload{}, scratch, err
+			return h2.Payload{}, err
 		}
-		return h2.Payload{B: b}, b, nil
+		*scratch = b
+		return h2.Payload{B: b}, nil
 	}
 	own := bufpool.Shared.Get(size + prefixLen)
 	b := append((*own)[:0], 0, 0, 0, 0, 0)
 	b, err := opts.MarshalAppend(b, m)
 	if err != nil {
 		bufpool.Shared.Put(own)
-		return h2.Payload{}, scratch, err
+		return h2.Payload{}, err
 	}
-	return h2.Payload{B: b, Own: own}, scratch, nil
+	return h2.Payload{B: b, Own: own}, nil
 }
 
 func (c codec) encodeOther(m any) (h2.Payload, error) {
@@ -204,12 +204,9 @@ func (c codec) decode(b []byte, m any) error {
 	return nil
 }
 
-// decompress returns a message that may be compressed by the compressor of the
-// given name, of at most limit bytes.
-func decompress(b []byte, compressed bool, name string, limit int, server bool) ([]byte, error) {
-	if !compressed {
-		return b, nil
-	}
+// decompress undoes what the compressor of the given name has done. The result
+// is of at most limit bytes, and no more are ever made.
+func decompress(b []byte, name string, limit int, server bool) ([]byte, error) {
 	if name == "" || name == encoding.Identity {
 		return nil, status.Error(codes.Internal, "grpc: compressed flag set with identity or empty encoding")
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/stats"
 
 	"github.com/grpcpipe/grpcpipe/internal/creds"
 	"github.com/grpcpipe/grpcpipe/internal/h2"
@@ -26,6 +27,8 @@ type clientLink struct {
 	cc   *ClientConn
 	h2   *h2.Conn
 	peer *peer.Peer
+	// tagged is the connection's context for stats handlers, or nil.
+	tagged context.Context
 }
 
 const (
@@ -140,6 +143,10 @@ func (cc *ClientConn) open(ctx context.Context) (*clientLink, error) {
 	cc.mu.Lock()
 	cc.links[l] = struct{}{}
 	cc.mu.Unlock()
+	if h := handlers(cc.cfg.StatsHandlers); h != nil {
+		l.tagged = h.tagConn(context.Background(), l.peer)
+		h.conn(l.tagged, &stats.ConnBegin{Client: true})
+	}
 	l.h2.Start()
 	return l, nil
 }
@@ -202,6 +209,9 @@ func (l *clientLink) Closed(*h2.Conn, error) {
 	l.cc.mu.Lock()
 	delete(l.cc.links, l)
 	l.cc.mu.Unlock()
+	if l.tagged != nil {
+		handlers(l.cc.cfg.StatsHandlers).conn(l.tagged, &stats.ConnEnd{Client: true})
+	}
 }
 
 // leave makes the client idle if this was its connection. The next call opens

@@ -72,13 +72,18 @@ func appendMetadata(dst []h2.Field, md metadata.MD) ([]h2.Field, error) {
 			return dst, err
 		}
 		for _, v := range values {
-			if strings.HasSuffix(key, "-bin") {
-				v = base64.RawStdEncoding.EncodeToString([]byte(v))
-			}
-			dst = append(dst, h2.Field{Name: key, Value: v})
+			dst = append(dst, h2.Field{Name: key, Value: encodeBinary(key, v)})
 		}
 	}
 	return dst, nil
+}
+
+// encodeBinary is a value as it goes over the wire.
+func encodeBinary(key, v string) string {
+	if strings.HasSuffix(key, "-bin") {
+		return base64.RawStdEncoding.EncodeToString([]byte(v))
+	}
+	return v
 }
 
 // addReceived adds a field to metadata. The values of a binary one may be joined

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
 
@@ -27,6 +28,9 @@ type ServerConfig struct {
 	// outermost.
 	UnaryInterceptors  []grpc.UnaryServerInterceptor
 	StreamInterceptors []grpc.StreamServerInterceptor
+
+	// StatsHandlers are told of calls and connections.
+	StatsHandlers []stats.Handler
 
 	// UnknownService handles calls of services and methods that aren't
 	// registered. Nil means that they end with Unimplemented.
@@ -55,6 +59,7 @@ type Server struct {
 	cfg       ServerConfig
 	unaryInt  grpc.UnaryServerInterceptor  // nil for none
 	streamInt grpc.StreamServerInterceptor // nil for none
+	stats     handlers                     // nil for none
 	proto     codec
 	calls     sync.Pool
 	work      workers
@@ -97,6 +102,7 @@ func NewServer(cfg ServerConfig) *Server {
 		services: map[string]*service{}, methods: map[string]*method{},
 		listeners: map[net.Listener]struct{}{}, conns: map[*serverConn]struct{}{},
 	}
+	s.stats = cfg.StatsHandlers
 	s.proto, _ = codecFor("")
 	s.changed = sync.NewCond(&s.mu)
 	s.calls.New = func() any {

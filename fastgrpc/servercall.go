@@ -20,6 +20,8 @@ type serverCall struct {
 	srv    *Server
 	conn   *serverConn
 	ctx    *callCtx
+	user   context.Context // ctx, or what stats handlers have made of it
+	began  time.Time       // for stats handlers
 	method *method
 	codec  codec
 	early  error // what is wrong with the request's head
@@ -65,6 +67,7 @@ func (c *serverCall) recycle() {
 	if cap(c.scratch) > small {
 		c.scratch = nil
 	}
+	c.user = nil
 	c.srv, c.conn, c.ctx, c.method, c.codec, c.early, c.http = nil, nil, nil, nil, codec{}, nil, ""
 	c.recvEncoding, c.comp, c.compName, c.sentHead, c.onlyOne, c.hold = "", nil, "", false, false, false
 	c.write, c.headOut, c.trail = h2.Write{}, h2.Block{}, h2.Block{}
@@ -77,7 +80,7 @@ func (c *serverConn) Head(st *h2.Stream, fields []h2.Field, over bool) h2.StartA
 	call := st.User.(*serverCall)
 	st.MaxMessage = c.srv.cfg.MaxRecvMessage
 	ctx := &callCtx{conn: c, call: call}
-	call.ctx = ctx
+	call.ctx, call.user = ctx, ctx
 	var head requestHead
 	for _, f := range fields {
 		head.add(ctx, f)
@@ -172,6 +175,9 @@ func (c *serverCall) run() {
 			c.Release(h2.NoError)
 		}
 	}()
+	if c.srv.stats != nil {
+		c.beginStats()
+	}
 	if c.method.unary != nil {
 		c.runUnary()
 	} else {
@@ -188,7 +194,7 @@ var errNoRequest = status.Error(codes.Internal, "cardinality violation: received
 func (c *serverCall) runUnary() {
 	m := c.method
 	start := m.quick.begin()
-	reply, err := m.unary.Handler(m.impl, c.ctx, c.decode, c.srv.unaryInt)
+	reply, err := m.unary.Handler(m.impl, c.user, c.decode, c.srv.unaryInt)
 	m.quick.end(start)
 	c.ctx.detach()
 	c.reply(reply, err)
@@ -204,12 +210,7 @@ func (c *serverCall) decodeRequest(m any) error {
 	case err != nil:
 		return c.receiveError(err)
 	}
-	if compressed {
-		if b, err = decompress(b, true, c.recvEncoding, c.srv.cfg.MaxRecvMessage, true); err != nil {
-			return err
-		}
-	}
-	if err := c.codec.decode(b, m); err != nil {
+	if err := c.decodeMessage(b, compressed, m); err != nil {
 		return err
 	}
 	if _, _, err := c.Next(context.Background()); err != io.EOF {
@@ -217,6 +218,23 @@ func (c *serverCall) decodeRequest(m any) error {
 			return status.Error(codes.Internal, "cardinality violation: received multiple request messages for non-client-streaming RPC")
 		}
 		return c.receiveError(err)
+	}
+	return nil
+}
+
+// decodeMessage decodes a message that may be compressed.
+func (c *serverCall) decodeMessage(b []byte, compressed bool, m any) (err error) {
+	n := len(b)
+	if compressed {
+		if b, err = decompress(b, c.recvEncoding, c.srv.cfg.MaxRecvMessage, true); err != nil {
+			return err
+		}
+	}
+	if err := c.codec.decode(b, m); err != nil {
+		return err
+	}
+	if h := c.srv.stats; h != nil {
+		h.in(c.user, false, m, len(b), n)
 	}
 	return nil
 }
@@ -245,17 +263,23 @@ func (c *serverCall) reply(reply any, err error) {
 		c.finish(err)
 		return
 	}
-	p, scratch, err := c.codec.encode(reply, c.comp, c.srv.cfg.MaxSendMessage, c.scratch)
-	c.scratch = scratch
+	p, length, err := c.codec.encode(reply, c.comp, c.srv.cfg.MaxSendMessage, &c.scratch)
 	if err != nil {
 		c.finish(err)
 		return
 	}
+	n := len(p.B) - prefixLen
 	c.write = h2.Write{Payload: p, Trail: c.trailBlock(nil), Hold: c.hold}
 	if !c.sentHead {
 		c.write.Head = c.headBlock()
 	}
-	c.Send(c.waitCtx(), &c.write) // an error means that nobody waits for it
+	err = c.Send(c.waitCtx(), &c.write) // an error means that nobody waits for it
+	if h := c.srv.stats; h != nil {
+		if err == nil {
+			h.out(c.user, false, reply, length, n)
+		}
+		c.endStats(nil)
+	}
 }
 
 // waitCtx is the context for waiting on the stream, which itself knows when it
@@ -275,6 +299,9 @@ func (c *serverCall) finish(err error) {
 			c.write.Head = c.headBlock()
 		}
 		c.Send(c.waitCtx(), &c.write)
+		if c.srv.stats != nil {
+			c.endStats(nil)
+		}
 		return
 	}
 	st, ok := status.FromError(err)
@@ -293,6 +320,9 @@ func (c *serverCall) finish(err error) {
 		}
 	}
 	c.Send(c.waitCtx(), &c.write)
+	if c.srv.stats != nil {
+		c.endStats(st.Err())
+	}
 }
 
 // refuse ends a call whose head was wrong.
@@ -304,6 +334,9 @@ func (c *serverCall) refuse() {
 		fields := []h2.Field{{Name: ":status", Value: c.http}, {Name: contentTypeKey, Value: plainContentType}}
 		c.Send(context.Background(), &h2.Write{Trail: &h2.Block{Key: "trail", Head: noHead, Vary: statusFields(fields, st)}})
 	} else {
+		if c.srv.stats != nil {
+			c.beginStats()
+		}
 		c.finish(c.early)
 	}
 	c.ctx.detach()
@@ -333,6 +366,7 @@ func (c *serverCall) headBlock() *h2.Block {
 		c.headOut.Vary = append(c.headOut.Vary, h2.Field{Name: encodingKey, Value: c.compName})
 	}
 	c.sentHead = true
+	c.outHeaderStats()
 	return &c.headOut
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/stats"
 
 	"github.com/grpcpipe/grpcpipe/internal/creds"
 	"github.com/grpcpipe/grpcpipe/internal/h2"
@@ -69,6 +70,10 @@ func (c *serverConn) serve() {
 		return
 	}
 	c.peer = &peer.Peer{Addr: c.raw.RemoteAddr(), LocalAddr: c.raw.LocalAddr(), AuthInfo: info}
+	if h := c.srv.stats; h != nil {
+		c.base = h.tagConn(c.base, c.peer)
+		h.conn(c.base, &stats.ConnBegin{})
+	}
 	hc := h2.NewConn(h2.NewCarrier(conn), c, true, c.lim, nil)
 	s := c.srv
 	s.mu.Lock()
@@ -138,4 +143,9 @@ func (c *serverConn) drain() {
 // Ready, GoAway and Closed are for h2.Conn.
 func (c *serverConn) Ready(*h2.Conn)                   {}
 func (c *serverConn) GoAway(*h2.Conn, *h2.GoAwayError) {}
-func (c *serverConn) Closed(*h2.Conn, error)           { c.forget() }
+func (c *serverConn) Closed(*h2.Conn, error) {
+	if h := c.srv.stats; h != nil {
+		h.conn(c.base, &stats.ConnEnd{})
+	}
+	c.forget()
+}

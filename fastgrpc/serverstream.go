@@ -19,12 +19,13 @@ import (
 type serverStream struct {
 	call  *serverCall
 	ctx   *callCtx
-	burst atomic.Int32 // messages sent since the last receiving
+	user  context.Context // serverCall.user
+	burst atomic.Int32    // messages sent since the last receiving
 }
 
 func (c *serverCall) runStream() {
 	m := c.method
-	ss := &serverStream{call: c, ctx: c.ctx}
+	ss := &serverStream{call: c, ctx: c.ctx, user: c.user}
 	var err error
 	if c.srv.streamInt == nil {
 		err = m.stream.Handler(m.impl, ss)
@@ -39,7 +40,7 @@ func (c *serverCall) runStream() {
 	c.recycle()
 }
 
-func (s *serverStream) Context() context.Context        { return s.ctx }
+func (s *serverStream) Context() context.Context        { return s.user }
 func (s *serverStream) SetHeader(md metadata.MD) error  { return s.ctx.SetHeader(md) }
 func (s *serverStream) SendHeader(md metadata.MD) error { return s.ctx.SendHeader(md) }
 func (s *serverStream) SetTrailer(md metadata.MD)       { s.ctx.SetTrailer(md) }
@@ -49,18 +50,24 @@ func (s *serverStream) SendMsg(m any) error {
 	if _, ok := m.(*grpc.PreparedMsg); ok {
 		return errPrepared
 	}
-	p, scratch, err := c.codec.encode(m, c.comp, c.srv.cfg.MaxSendMessage, c.scratch)
-	c.scratch = scratch
+	p, length, err := c.codec.encode(m, c.comp, c.srv.cfg.MaxSendMessage, &c.scratch)
 	if err != nil {
 		return err
 	}
+	n := len(p.B) - prefixLen
 	s.ctx.use.Lock()
 	c.write = h2.Write{Payload: p, More: s.burst.Add(1) > 2}
 	if !c.sentHead {
 		c.write.Head = c.headBlock()
 	}
 	s.ctx.use.Unlock()
-	return s.sendError(c.Send(c.waitCtx(), &c.write))
+	if err := c.Send(c.waitCtx(), &c.write); err != nil {
+		return s.sendError(err)
+	}
+	if h := c.srv.stats; h != nil {
+		h.out(c.user, false, m, length, n)
+	}
+	return nil
 }
 
 // sendError is why nothing could be sent.
@@ -87,12 +94,7 @@ func (s *serverStream) RecvMsg(m any) error {
 	case err != nil:
 		return c.receiveError(err)
 	}
-	if compressed {
-		if b, err = decompress(b, true, c.recvEncoding, c.srv.cfg.MaxRecvMessage, true); err != nil {
-			return err
-		}
-	}
-	if err := c.codec.decode(b, m); err != nil {
+	if err := c.decodeMessage(b, compressed, m); err != nil {
 		return err
 	}
 	if c.method.stream.ClientStreams {

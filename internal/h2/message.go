@@ -82,3 +82,19 @@ func (st *Stream) Received() Received {
 	defer st.mu.Unlock()
 	return Received{Head: st.head, Trail: st.trail, GotHead: st.got, Ended: st.ended, Over: st.over, Err: st.err}
 }
+
+// Headers returns a response's header list, or nil if it has trailers only.
+func (r *Received) Headers() []Field {
+	if r.Ended && len(r.Trail) == 0 {
+		return nil
+	}
+	return r.Head
+}
+
+// Trailers returns a response's trailers, if it has ended.
+func (r *Received) Trailers() []Field {
+	if r.Ended && len(r.Trail) == 0 {
+		return r.Head
+	}
+	return r.Trail
+}

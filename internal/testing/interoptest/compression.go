@@ -16,6 +16,9 @@ import (
 // received was compressed, which grpc-go tells its stats handlers alone.
 type compressionStats struct{}
 
+// CompressionStats returns the stats handler of NewServer.
+func CompressionStats() stats.Handler { return &compressionStats{} }
+
 type compressionKey struct{}
 
 // lastCompressed tells whether the newest message of a call was compressed.

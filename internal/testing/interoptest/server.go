@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/grpcpipe/grpcpipe/examples/greeter/greetpb"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 )
 
 // MaxMessage is the largest message that the server takes, in bytes. The .NET
@@ -56,8 +57,8 @@ func NewServer(opts ...grpc.ServerOption) *grpc.Server {
 }
 
 // Register registers the test service and the greeter with s. A server made
-// elsewhere than by NewServer can't tell whether a request was compressed, and
-// says so to the cases that ask.
+// elsewhere than by NewServer can't see whether a request was compressed, and
+// says so to the cases that ask, unless it has CompressionStats.
 func Register(s grpc.ServiceRegistrar) {
 	testpb.RegisterTestServiceServer(s, service{})
 	greetpb.RegisterGreeterServer(s, greeter{})
@@ -89,7 +90,7 @@ func (service) UnaryCall(ctx context.Context, in *testpb.SimpleRequest) (*testpb
 		return nil, err
 	}
 	if in.GetResponseCompressed().GetValue() {
-		if err := grpc.SetSendCompressor(ctx, gzip.Name); err != nil {
+		if err := fastgrpc.SetSendCompressor(ctx, gzip.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -115,7 +116,7 @@ func (service) StreamingOutputCall(in *testpb.StreamingOutputCallRequest, stream
 		// The compressor belongs to the call and must be set before the headers
 		// are sent; a message that is to go without it is then sent prepared.
 		if p.GetCompressed().GetValue() {
-			if err := grpc.SetSendCompressor(stream.Context(), gzip.Name); err != nil {
+			if err := fastgrpc.SetSendCompressor(stream.Context(), gzip.Name); err != nil {
 				return err
 			}
 			break
