@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// pipe is the path of the socket, in a directory of root's: nobody else can take
+// the name.
+const pipe = "/run/grpcpipe-greeter/greeter.sock"
+
+// runManaged leaves it to main: to systemd a service is a process that stops on
+// SIGTERM, and Listen takes the socket that systemd has passed on.
+func runManaged() (bool, error) { return false, nil }
+
+// snippet: systemd
+
+// units are the socket, which systemd opens at boot and keeps while the service
+// restarts, and the service, which starts with its first client and runs as a
+// user of its own that exists only as long.
+func units(exe string) map[string]string {
+	return map[string]string{
+		".socket": `[Unit]
+Description=grpcpipe's example service, its socket
+
+[Socket]
+ListenStream=` + pipe + `
+SocketMode=0666
+DirectoryMode=0755
+
+[Install]
+WantedBy=sockets.target
+`,
+		".service": `[Unit]
+Description=grpcpipe's example service
+Requires=` + name + `.socket
+
+[Service]
+ExecStart="` + quoted.Replace(exe) + `"
+DynamicUser=yes
+KillSignal=SIGTERM
+TimeoutStopSec=15
+`,
+	}
+}
+
+// end snippet
+
+// quoted escapes what systemd takes for its own in a quoted word. It takes no
+// program with a quote or a backslash in its path.
+var quoted = strings.NewReplacer("%", "%%", "$", "$$")
+
+// unitDir is where units of the administrator are.
+var unitDir = "/etc/systemd/system"
+
+// systemctl runs systemctl; a test puts another in its place.
+var systemctl = func(args ...string) error {
+	if out, err := exec.Command("systemctl", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("systemctl %q: %w: %s", args, err, out)
+	}
+	return nil
+}
+
+func install(name, exe string) error {
+	for suffix, text := range units(exe) {
+		path := filepath.Join(unitDir, name+suffix)
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("a unit %s is installed already: remove it first: %w", path, err)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString(text)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return errors.Join(systemctl("daemon-reload"), systemctl("enable", "--now", name+".socket"))
+}
+
+func remove(name string) error {
+	// Both are tried, and the files go, whatever has been stopped before.
+	err := errors.Join(systemctl("disable", "--now", name+".socket"), systemctl("stop", name+".service"))
+	for _, suffix := range []string{".socket", ".service"} {
+		err = errors.Join(err, os.Remove(filepath.Join(unitDir, name+suffix)))
+	}
+	return errors.Join(err, systemctl("daemon-reload"))
+}
