@@ -33,7 +33,7 @@ var arrows = []struct {
 }{
 	{"child", []string{"", "namedpipe"}, append([]string{"golang.org/x/sys"}, grpcModules...)},
 	{"", []string{"internal/follow", "internal/target", "internal/creds", "internal/bufpool", "namedpipe"}, grpcModules},
-	{"policy", []string{"internal/creds", "namedpipe"}, grpcModules},
+	{"policy", []string{"internal/creds", "namedpipe", "internal/loglimit"}, grpcModules},
 	{"fastgrpc", []string{"internal/target", "internal/creds", "internal/h2", "internal/bufpool", "namedpipe"}, grpcModules},
 	{"internal/follow", []string{"internal/target", "namedpipe", "internal/pipename"}, []string{"golang.org/x/sys"}},
 	{"internal/target", []string{"internal/pipename"}, []string{"golang.org/x/sys"}},
@@ -41,7 +41,8 @@ var arrows = []struct {
 	{"internal/h2", []string{"internal/bufpool", "namedpipe"}, []string{"golang.org/x/net", "golang.org/x/sys"}},
 	{"internal/bufpool", nil, nil},
 	{"internal/firstbytes", nil, []string{"golang.org/x/net", "golang.org/x/text"}},
-	{"namedpipe", []string{"internal/pipename"}, []string{"golang.org/x/sys"}},
+	{"namedpipe", []string{"internal/pipename", "internal/loglimit"}, []string{"golang.org/x/sys"}},
+	{"internal/loglimit", nil, nil},
 	{"internal/pipename", nil, []string{"golang.org/x/sys"}},
 }
 

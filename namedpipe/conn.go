@@ -25,9 +25,10 @@ type Conn struct {
 	open   *atomic.Int64 // the listener's count, nil at the client's end
 	closed atomic.Bool
 
-	unused   *unused // for the listener, nil without ListenConfig.TakeOver
-	client   bool    // this is the end that dialled
-	onlySelf bool    // the listener admits the current user alone
+	unused   *unused   // for the listener, nil without ListenConfig.TakeOver
+	refused  *refusals // the listener's log, nil at the client's end
+	client   bool      // this is the end that dialled
+	onlySelf bool      // the listener admits the current user alone
 	who      identified
 	token    clientToken
 	peeked   peekedByte

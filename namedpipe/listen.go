@@ -61,9 +61,14 @@ type ListenConfig struct {
 	TakeOver bool
 
 	// Logger logs events that no caller sees: a client that was refused, with its
-	// user and process, or that left before it was accepted; an instance that
-	// could not be made; a socket that another process replaced. Its handler may
-	// close the listener. If Logger is nil, nothing is logged.
+	// user and process and the reason, or that left before it was accepted; an
+	// instance that could not be made; a socket that another process replaced. Its
+	// handler may close the listener. If Logger is nil, nothing is logged.
+	//
+	// Of refused clients the listener logs 10 at once and one a second; the next
+	// line has the number of those left out, as "omitted". On Windows the system
+	// refuses those whom Access does not allow, and its own audit can log them; the
+	// listener never sees them.
 	Logger *slog.Logger
 }
 
@@ -143,7 +148,7 @@ func (lc ListenConfig) withDefaults() (ListenConfig, error) {
 
 // newListener returns a listener that doesn't listen yet.
 func newListener(addr *Addr, cfg ListenConfig) *Listener {
-	return &Listener{addr: addr, onlySelf: cfg.Access.onlySelf(), check: cfg.Access.Check, log: cfg.log()}
+	return &Listener{addr: addr, onlySelf: cfg.Access.onlySelf(), check: cfg.Access.Check, refused: refusals{log: cfg.log(), pipe: addr.path}}
 }
 
 func (l *Listener) listen(ctx context.Context, cfg ListenConfig) error {

@@ -23,8 +23,10 @@ type listener struct {
 	rule rule
 	log  *slog.Logger
 	stat *counters
-	stop chan struct{} // closed by close and retire
-	done chan struct{} // closed when watch has ended
+
+	refused *refusals
+	stop    chan struct{} // closed by close and retire
+	done    chan struct{} // closed when watch has ended
 
 	taken  knock        // of the server that has the name
 	warned atomic.Int64 // when a failure of accept was last logged, in Unix seconds
@@ -65,7 +67,7 @@ func (l *Listener) start(cfg ListenConfig) error {
 // run makes the listener of a socket that listens.
 func (l *Listener) run(cfg ListenConfig, r *rule, ln *net.UnixListener, file fileID, removes bool) {
 	l.l = listener{
-		ln: ln, path: l.addr.path, file: file, rule: *r, removes: removes, log: cfg.log(), stat: &l.stat,
+		ln: ln, path: l.addr.path, file: file, rule: *r, removes: removes, log: cfg.log(), stat: &l.stat, refused: &l.refused,
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go l.l.watch()
@@ -126,13 +128,15 @@ func (l *listener) admits(c conn) bool {
 	cred, err := c.ask()
 	if err == nil {
 		err = l.rule.admits(cred)
+	} else {
+		cred = &credentials{uid: unknownID}
 	}
 	if err == nil {
 		return true
 	}
 	c.Close()
 	l.stat.denied.Add(1)
-	l.log.Warn("namedpipe: a client was refused", "pipe", l.path, "uid", cred.uid, "process", cred.pid, "error", err)
+	l.refused.report("namedpipe: a client was refused", cred.peer(), err)
 	return false
 }
 

@@ -2,7 +2,6 @@ package namedpipe
 
 import (
 	"errors"
-	"log/slog"
 	"net"
 	"time"
 )
@@ -17,7 +16,7 @@ type Listener struct {
 	stat     counters
 	onlySelf bool // only the current user is allowed
 	check    func(*Peer) error
-	log      *slog.Logger
+	refused  refusals
 	takeover *takeover // nil without ListenConfig.TakeOver
 }
 
@@ -54,7 +53,7 @@ func (l *Listener) AcceptPipe() (*Conn, error) {
 		if !l.admits(c) {
 			continue
 		}
-		c.open = &l.stat.open
+		c.open, c.refused = &l.stat.open, &l.refused
 		if l.takeover != nil {
 			c.unused = l.takeover.newUnused()
 		}
@@ -79,7 +78,7 @@ func (l *Listener) admits(c *Conn) bool {
 	}
 	c.Close()
 	l.stat.denied.Add(1)
-	l.log.Warn("namedpipe: a client was refused", "pipe", l.addr.path, "client", p, "error", err)
+	l.refused.report("namedpipe: a client was refused", p, err)
 	return false
 }
 

@@ -142,7 +142,9 @@ type identified struct {
 // peer is the server: the owner of the pipe and, as a hint, the process that first
 // made it.
 func (c *Conn) Peer() (*Peer, error) {
+	first := false
 	c.who.once.Do(func() {
+		first = true
 		if c.who.err = net.ErrClosed; !c.closed.Load() {
 			if c.who.peer, c.who.err = c.identify(); c.who.err == nil {
 				c.who.peer.conn = c
@@ -150,6 +152,9 @@ func (c *Conn) Peer() (*Peer, error) {
 		}
 	})
 	if c.who.err != nil {
+		if first {
+			c.unidentified(c.who.err)
+		}
 		return nil, opError("identify", c.addr, c.who.err)
 	}
 	return c.who.peer, nil

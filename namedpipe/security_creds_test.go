@@ -92,7 +92,7 @@ func TestWhoMayConnect(t *testing.T) {
 			refused := uint64(0)
 			if test.want == "refused" {
 				refused = 1
-				if !strings.Contains(log.String(), fmt.Sprintf("uid=%d", test.client.Uid)) || !strings.Contains(log.String(), "process=") {
+				if !strings.Contains(log.String(), fmt.Sprintf(`client="%d, process `, test.client.Uid)) {
 					t.Errorf("the log says %q", log.String())
 				}
 			}

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe/internal/creds"
+	"github.com/grpcpipe/grpcpipe/internal/loglimit"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -34,6 +35,7 @@ type Policy struct {
 	services map[string]Requirement // by /pkg.Service/
 	rest     Requirement
 	log      *slog.Logger // nil for silence
+	limit    loglimit.Limiter
 	every    time.Duration
 }
 
@@ -54,7 +56,8 @@ type Config struct {
 	Recheck time.Duration
 
 	// Logger gets a warning for each refused call: who was refused what, and
-	// why. Nil means no logging.
+	// why. Of a flood it gets 10 at once and one a second; the next warning has
+	// the number of those left out, as "omitted". Nil means no logging.
 	Logger *slog.Logger
 }
 
@@ -155,11 +158,13 @@ func (p *Policy) refused(ctx context.Context, method string, caller *namedpipe.P
 	if p.log == nil {
 		return
 	}
-	who := "unknown"
-	if caller != nil {
-		who = caller.String()
-	}
-	p.log.WarnContext(ctx, "policy: call refused", "method", method, "caller", who, "requires", r.String(), "error", why)
+	p.limit.Warn(ctx, p.log, "policy: call refused", func() []any {
+		who := "unknown"
+		if caller != nil {
+			who = caller.String()
+		}
+		return []any{"method", method, "caller", who, "requires", r.String(), "error", why}
+	})
 }
 
 // UnaryInterceptor returns the policy as an interceptor for unary calls. A

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/interop/grpc_testing"
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/internal/loglimit"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 	"github.com/grpcpipe/grpcpipe/policy"
@@ -321,6 +323,26 @@ func TestPolicyOnTheWire(t *testing.T) {
 	}
 	if _, err = c.UnimplementedCall(ctx, &grpc_testing.Empty{}); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("a method without a pattern: %v", err)
+	}
+}
+
+// TestFloodInLog: a flood of refused calls gets a few lines.
+func TestFloodInLog(t *testing.T) {
+	var log lockedBuffer
+	guard, err := policy.New(policy.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const flood = 20 * loglimit.Burst
+	start := time.Now()
+	for range flood {
+		if err := guard.Allow(as(stranger), "/s/m"); status.Code(err) != codes.PermissionDenied {
+			t.Fatal(err)
+		}
+	}
+	most := loglimit.Burst + 1 + int(time.Since(start)/loglimit.Interval)
+	if n := strings.Count(log.String(), "policy: call refused"); n < loglimit.Burst || n > most {
+		t.Errorf("%d lines for %d refused calls, want %d to %d", n, flood, loglimit.Burst, most)
 	}
 }
 
