@@ -39,6 +39,7 @@ func newPayloads(in *requests, m protoreflect.MethodDescriptor, sch *inspect.Sch
 		if rows, err = readRows(flags.rows); err != nil {
 			return nil, err
 		}
+		rows.target = in.target
 	}
 	switch {
 	case flags.template:
@@ -133,7 +134,7 @@ func (e *encoder) templates(in *requests, rows *rows) (*payloads, error) {
 	if in.dec == nil {
 		return nil, usage("--template is for JSON: leave --format out")
 	}
-	text, err := in.source()
+	text, err := in.all()
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 // rows are the rows of a file of CSV or of JSON objects.
 type rows struct {
 	name    string
+	target  string   // for hints
 	columns []string // of CSV
 	rows    []map[string]any
 	texts   [][]byte // of JSON
@@ -182,7 +183,7 @@ func (r *rows) field(md protoreflect.MessageDescriptor, parts []string, column s
 			fd = md.Fields().ByTextName(part)
 		}
 		if fd == nil {
-			hint := fmt.Sprintf("`grpcpipe describe TARGET %s` shows its fields", md.FullName())
+			hint := fmt.Sprintf("`grpcpipe describe %s %s` shows its fields", r.target, md.FullName())
 			if near := inspect.Nearest(part, fieldNames(md), 2); len(near) > 0 {
 				hint = "did you mean " + quoted(near) + "?"
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"time"
 
@@ -74,19 +73,19 @@ func (a *app) bench(ctx context.Context, conn *connFlags, from *schemaFlags, fla
 // run makes the calls and writes the files.
 func (b *bench) run(ctx context.Context, a *app) (*summary, error) {
 	flags := &b.flags
-	var html, csv *os.File
+	var html, csv *draft
 	for _, f := range []struct {
 		flag, path string
-		file       **os.File
+		file       **draft
 	}{{"--html", flags.html, &html}, {"--csv", flags.csv, &csv}} { // before the work is done
 		if f.path == "" {
 			continue
 		}
 		var err error
-		if *f.file, err = os.Create(f.path); err != nil {
+		if *f.file, err = newDraft(f.path, 0o666); err != nil {
 			return nil, usage("%s: %w", f.flag, err)
 		}
-		defer (*f.file).Close()
+		defer (*f.file).discard()
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -111,12 +110,12 @@ func (b *bench) run(ctx context.Context, a *app) (*summary, error) {
 	}
 	out := b.summary(res)
 	if calls != nil {
-		if err := errors.Join(calls.end(), csv.Close()); err != nil {
+		if err := errors.Join(calls.end(), csv.finish()); err != nil {
 			return nil, internal(err)
 		}
 	}
 	if html != nil {
-		if err := errors.Join(writeHTML(html, out), html.Close()); err != nil {
+		if err := errors.Join(writeHTML(html, out), html.finish()); err != nil {
 			return nil, internal(err)
 		}
 	}

@@ -87,8 +87,8 @@ func someBytes(n int) ([]byte, error) {
 	return b, nil
 }
 
-// source is all of what -d names, as text.
-func (r *requests) source() (string, error) {
+// all is the whole of what -d names, as text.
+func (r *requests) all() (string, error) {
 	b, err := io.ReadAll(io.LimitReader(r.in, maxText))
 	if err != nil {
 		return "", r.badJSON(err)

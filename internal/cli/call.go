@@ -174,7 +174,7 @@ func (r *callRun) run(ctx context.Context, in *requests) error {
 // the call begins, so that bad data never reaches a server.
 func (r *callRun) firstRequest(in *requests) (*dynamicpb.Message, error) {
 	if r.method.IsStreamingClient() {
-		return nil, nil
+		return nil, in.check(r.method.Input(), r.schema.Types())
 	}
 	m := dynamicpb.NewMessage(r.method.Input())
 	err := in.next(m, r.schema.Types())

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/grpcpipe/grpcpipe/internal/inspect"
@@ -69,9 +70,10 @@ type requests struct {
 	flags  dataFlags
 	n      int
 
-	in   io.Reader
-	dec  *json.Decoder  // of JSON
-	text *bufio.Scanner // of the text format
+	source io.ReadSeeker // of in, if it can be read again
+	in     io.Reader
+	dec    *json.Decoder  // of JSON
+	text   *bufio.Scanner // of the text format
 }
 
 // openRequests opens what -d names. The end of ctx ends the wait for standard
@@ -86,7 +88,7 @@ func (a *app) openRequests(ctx context.Context, flags dataFlags) (*requests, err
 	case flags.data == "-":
 		return nil, usage("-d -: write -d @- for standard input")
 	case !isFile:
-		in = strings.NewReader(flags.data)
+		r.source = strings.NewReader(flags.data)
 	case name == "-":
 		r.name, r.stdin = "standard input", true
 		in = inspect.Text(&interruptible{ctx, a.stdin})
@@ -98,16 +100,49 @@ func (a *app) openRequests(ctx context.Context, flags dataFlags) (*requests, err
 			return nil, usage("-d: %w", err)
 		}
 		r.name, r.file, in = name, f, inspect.Text(f)
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			r.source = f
+		}
 	}
-	r.in = in
-	if flags.format == "json" {
+	if r.source != nil {
+		in = inspect.Text(r.source)
+	}
+	r.decode(in)
+	return r, nil
+}
+
+// decode begins to read requests from in.
+func (r *requests) decode(in io.Reader) {
+	r.in, r.n = in, 0
+	if r.flags.format == "json" {
 		r.dec = json.NewDecoder(in)
-		return r, nil
+		return
 	}
 	r.text = bufio.NewScanner(in)
 	r.text.Buffer(nil, maxText)
 	r.text.Split(splitText)
-	return r, nil
+}
+
+// check reads all requests and begins again, so that no call begins whose last
+// request is wrong. Standard input is sent as it comes.
+func (r *requests) check(md protoreflect.MessageDescriptor, types protoresolve.SerializationResolver) error {
+	if r.source == nil {
+		return nil
+	}
+	for {
+		err := r.next(dynamicpb.NewMessage(md), types)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if _, err := r.source.Seek(0, io.SeekStart); err != nil {
+		return usage("%s: %w", r.name, err)
+	}
+	r.decode(inspect.Text(r.source))
+	return nil
 }
 
 // splitText splits at separators. What is empty is a message too, unless there

@@ -23,7 +23,7 @@ func (a *app) writeProtoset(path string, all []protoreflect.Descriptor) error {
 	if err != nil {
 		return internal(err)
 	}
-	if err := os.WriteFile(path, b, 0o666); err != nil { // no secret: the umask decides
+	if err := writeFile(path, b); err != nil {
 		return usage("--protoset-out: %w", err)
 	}
 	return nil
@@ -78,7 +78,7 @@ func (a *app) writeProtos(dir string, all []protoreflect.Descriptor) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil { // no secret: the umask decides
 			return usage("--proto-out: %w", err)
 		}
-		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		if err := writeFile(path, []byte(text)); err != nil {
 			return usage("--proto-out: %w", err)
 		}
 	}

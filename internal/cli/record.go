@@ -134,6 +134,20 @@ func (a *app) watchers(flags *proxyFlags, say *sayer, r *recording) func(int) (i
 	return both(dump, rec)
 }
 
+// checkRecord reads a record once, before its calls are made again. Standard
+// input can't be read twice.
+func checkRecord(path string) error {
+	if path == "-" {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return usage("%w", err)
+	}
+	defer f.Close()
+	return usageError(record.Check(path, f))
+}
+
 // openRecord opens a record, or standard input.
 func (a *app) openRecord(ctx context.Context, path string) (*record.Reader, func(), error) {
 	if path == "-" {

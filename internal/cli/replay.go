@@ -60,6 +60,9 @@ func (a *app) replay(ctx context.Context, conn *connFlags, from *schemaFlags, fl
 	if flags.deadline < 0 {
 		return usage("--deadline %v: write a time, or 0 for none", flags.deadline)
 	}
+	if err := checkRecord(path); err != nil {
+		return err
+	}
 	in, done, err := a.openRecord(ctx, path)
 	if err != nil {
 		return err

@@ -226,3 +226,36 @@ func (r *Reader) text() ([]byte, error) {
 		}
 	}
 }
+
+// Check reads a record to its end and reports the first line that is not one of a
+// record: whoever replays it wants to know before the first call.
+func Check(name string, in io.Reader) error {
+	r, err := NewReader(name, in)
+	if err != nil {
+		return err
+	}
+	open := map[int64]bool{}
+	for {
+		l, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch l.Event {
+		case Call:
+			if open[l.Call] {
+				return fmt.Errorf("%s: line %d: call %d begins twice", name, r.line, l.Call)
+			}
+			open[l.Call] = true
+		case Request, HalfClose, Headers, Response, End, Reset:
+			if !open[l.Call] {
+				return fmt.Errorf("%s: line %d: call %d has not begun, or is over", name, r.line, l.Call)
+			}
+			if l.Event == End || l.Event == Reset {
+				delete(open, l.Call)
+			}
+		}
+	}
+}
