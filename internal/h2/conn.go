@@ -131,6 +131,7 @@ type Conn struct {
 	sentLast  uint32        // server: in our GOAWAY
 	sentFinal bool          // our GOAWAY named a real id
 	finishing bool          // closing as soon as all is written
+	parting   bool          // the writer closes the carrier behind our last frame
 	flushed   chan struct{} // closed when nothing is left to write, if somebody waits for that
 	pings     map[[8]byte]chan<- struct{}
 	pingCount uint64
@@ -214,9 +215,14 @@ func (c *Conn) fail(err error) {
 	c.err = err
 	c.draining = true
 	var last []byte
-	if !c.writing { // otherwise a frame may be half written
-		last = c.lastWords(err)
+	switch words := c.lastWords(err); {
+	case words == nil:
+	case err != ErrClosed:
+		c.part(words)
+	case !c.writing: // otherwise a frame may be half written
+		last = words
 	}
+	parting := c.parting
 	streams := c.streams
 	c.streams = nil
 	for _, st := range streams {
@@ -238,11 +244,13 @@ func (c *Conn) fail(err error) {
 	} else if last != nil {
 		c.car.Write([][]byte{last}, lastWordsTime)
 	}
-	c.car.Close()
+	if !parting {
+		c.car.Close()
+	}
 	c.h.Closed(c, err)
 }
 
-// lastWordsTime is how long a peer has to read why its connection ends.
+// lastWordsTime is how long a peer has to read that we close its connection.
 const lastWordsTime = 100 * time.Millisecond
 
 // lastWords is what the peer is told when the connection ends by err.

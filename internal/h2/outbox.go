@@ -2,6 +2,7 @@ package h2
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/grpcpipe/grpcpipe/internal/bufpool"
 )
@@ -89,7 +90,7 @@ func (c *Conn) flush(yield bool) {
 		c.mu.Lock()
 	}
 	for range writeRounds {
-		if c.err != nil || c.out.size() == 0 {
+		if c.nothingToWrite() {
 			c.stopWriting()
 			return
 		}
@@ -115,9 +116,32 @@ func (c *Conn) flush(yield bool) {
 	go c.writeAll(nil)
 }
 
+// nothingToWrite reports whether the writer is done. c.mu is held.
+func (c *Conn) nothingToWrite() bool { return c.out.size() == 0 || c.err != nil && !c.parting }
+
+// partingTime is how long a peer that broke the protocol may take to read why it
+// loses the connection.
+const partingTime = time.Second
+
+// part leaves it to the writer to send a last frame, in place of what waits, and
+// to close the carrier. c.mu is held.
+func (c *Conn) part(last []byte) {
+	c.parting = true
+	c.out.reset()
+	c.out.arena = append(c.out.arena, last...)
+	time.AfterFunc(partingTime, func() { c.car.Close() })
+	if !c.writing {
+		c.writing = true
+		go c.writeAll(nil)
+	}
+}
+
 // stopWriting says that nobody writes any more. c.mu is held.
 func (c *Conn) stopWriting() {
 	c.writing = false
+	if c.parting {
+		go c.car.Close()
+	}
 	if c.flushed != nil {
 		close(c.flushed)
 		c.flushed = nil
@@ -195,7 +219,7 @@ func (c *Conn) writeAll(left [][]byte) {
 			runtime.Gosched()
 			c.mu.Lock()
 		}
-		if c.err != nil || c.out.size() == 0 {
+		if c.nothingToWrite() {
 			c.stopWriting()
 			c.mu.Unlock()
 			return

@@ -1,0 +1,131 @@
+package fastgrpc_test
+
+import (
+	"context"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	testpb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// serveLimits serves the interop service on a pipe of its own until the test
+// ends.
+func serveLimits(t *testing.T, cfg fastgrpc.ServerConfig) (pipe string) {
+	t.Helper()
+	pipe = testproc.PipeName()
+	lis, err := namedpipe.Listen(t.Context(), pipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := fastgrpc.NewServer(cfg)
+	interoptest.Register(s)
+	served := make(chan struct{})
+	go func() { defer close(served); s.Serve(lis) }()
+	t.Cleanup(func() { s.Stop(); <-served })
+	return pipe
+}
+
+// TestSlowClients: who connects and doesn't speak, or stops within a header
+// block, is cut in time.
+func TestSlowClients(t *testing.T) {
+	t.Parallel()
+	const limit = 300 * time.Millisecond
+	pipe := serveLimits(t, fastgrpc.ServerConfig{Limits: fastgrpc.Limits{Handshake: limit, HeaderTime: limit}})
+	for _, test := range []struct {
+		name string
+		// send sends, and goes on until the connection ends.
+		send func(c io.Writer, stop <-chan struct{})
+	}{
+		{"silence", func(io.Writer, <-chan struct{}) {}},
+		{"half a preface", func(c io.Writer, _ <-chan struct{}) { io.WriteString(c, http2.ClientPreface[:10]) }},
+		{"a preface without settings", func(c io.Writer, _ <-chan struct{}) { io.WriteString(c, http2.ClientPreface) }},
+		{"a byte at a time", func(c io.Writer, stop <-chan struct{}) {
+			for _, b := range []byte(http2.ClientPreface) {
+				select {
+				case <-stop:
+					return
+				case <-time.After(limit / 10):
+					c.Write([]byte{b})
+				}
+			}
+		}},
+		{"half a header block", func(c io.Writer, _ <-chan struct{}) {
+			io.WriteString(c, http2.ClientPreface)
+			fr := http2.NewFramer(c, nil)
+			fr.WriteSettings()
+			fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x83}})
+		}},
+		{"half a header", func(c io.Writer, _ <-chan struct{}) {
+			io.WriteString(c, http2.ClientPreface)
+			fr := http2.NewFramer(c, nil)
+			fr.WriteSettings()
+			fr.WriteRawFrame(http2.FrameHeaders, 0, 1, []byte{0x83})
+			c.Write([]byte{0, 0, 9, byte(http2.FrameContinuation)})
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c, err := namedpipe.Dial(t.Context(), pipe)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			start := time.Now()
+			stop := make(chan struct{})
+			done := make(chan struct{})
+			go func() { defer close(done); test.send(c, stop) }()
+			c.SetReadDeadline(time.Now().Add(20 * time.Second))
+			_, err = io.Copy(io.Discard, c)
+			close(stop)
+			<-done
+			if took := time.Since(start); took < limit*9/10 || took > limit+5*time.Second {
+				t.Errorf("cut after %v (%v), want %v", took, err, limit)
+			}
+		})
+	}
+}
+
+// TestOddPaths: what isn't /service/method is refused before an interceptor, which
+// may decide by the name, hears of it (CVE-2026-33186).
+func TestOddPaths(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	pipe := serveLimits(t, fastgrpc.ServerConfig{
+		UnaryInterceptors: []grpc.UnaryServerInterceptor{func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
+			asked.Add(1)
+			return h(ctx, req)
+		}},
+		StreamInterceptors: []grpc.StreamServerInterceptor{func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, h grpc.StreamHandler) error {
+			asked.Add(1)
+			return h(srv, ss)
+		}},
+	})
+	cc := newClient(t, pipe)
+	for _, path := range []string{
+		strings.TrimPrefix(emptyCall, "/"), "//" + emptyCall, emptyCall + "/", emptyCall + "/EmptyCall", "/grpc.testing.TestService//EmptyCall",
+		"/grpc.testing.TestService/../TestService/EmptyCall", "/GRPC.TESTING.TESTSERVICE/EmptyCall", "/", "//", "*", "/EmptyCall", emptyCall + "?x=1", "\x00",
+	} {
+		err := cc.Invoke(t.Context(), path, &testpb.Empty{}, &testpb.Empty{})
+		if status.Code(err) != codes.Unimplemented {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("an interceptor was asked %d times", n)
+	}
+	if err := cc.Invoke(t.Context(), emptyCall, &testpb.Empty{}, &testpb.Empty{}); err != nil || asked.Load() != 1 {
+		t.Errorf("the right path: %v, asked %d times", err, asked.Load())
+	}
+}
