@@ -37,8 +37,9 @@ type takeover struct {
 	cancel context.CancelFunc
 	begun  atomic.Bool
 
-	unused atomic.Int64  // connections that Accept has returned and nobody has used
-	used   chan struct{} // has a value when there are fewer
+	accepted atomic.Int64  // when a connection was accepted last, in Unix nanoseconds
+	unused   atomic.Int64  // connections that Accept has returned and nobody has used
+	used     chan struct{} // has a value when there are fewer
 
 	mu       sync.Mutex
 	before   *Conn     // to the predecessor, until the first Accept
@@ -50,7 +51,10 @@ type takeover struct {
 const (
 	// handOverTime bounds the steps of the other process.
 	handOverTime = 5 * time.Second
-	takes        = 'a' // the successor's byte
+	// settleTime is for the first request on a connection that was accepted last.
+	// A new connection of .NET's that is told to go before it fails the request.
+	settleTime = 200 * time.Millisecond
+	takes      = 'a' // the successor's byte
 )
 
 // errTakenOver is what Accept returns at last.
@@ -254,6 +258,7 @@ type unused struct {
 }
 
 func (t *takeover) newUnused() *unused {
+	t.accepted.Store(time.Now().UnixNano())
 	t.unused.Add(1)
 	return &unused{t: t}
 }
@@ -272,22 +277,27 @@ func (t *takeover) signal() {
 	}
 }
 
-// settle waits until each connection that Accept has returned is used, or until
-// close. grpc's server drops a connection whose goroutine first runs after
-// GracefulStop.
+// settle waits until each connection that Accept has returned is used, since
+// grpc's server drops one whose goroutine first runs after GracefulStop, and then
+// for settleTime after the last. It ends with close.
 func (t *takeover) settle() {
 	timer := time.NewTimer(handOverTime)
 	defer timer.Stop()
-	for t.unused.Load() > 0 {
+	for waiting := true; waiting && t.unused.Load() > 0; {
 		select {
 		case <-t.used:
 		case <-timer.C:
-			return
+			waiting = false
 		case <-t.ctx.Done():
 			return
 		}
 	}
 	t.signal() // for other calls of Accept
+	timer.Reset(time.Until(time.Unix(0, t.accepted.Load()).Add(settleTime)))
+	select {
+	case <-timer.C:
+	case <-t.ctx.Done():
+	}
 }
 
 // close ends the listener's part. A successor that has the offer can still begin.

@@ -170,6 +170,30 @@ func TestTakeOverLeavesTheNameFree(t *testing.T) {
 	listen(t, name, namedpipe.ListenConfig{NameTakenTimeout: -1})
 }
 
+// TestTakeOverWaitsForTheLast: a connection that was accepted last has a moment
+// for its first request before its server stops.
+func TestTakeOverWaitsForTheLast(t *testing.T) {
+	t.Parallel()
+	name := freshName(t)
+	old := listen(t, name, taking)
+	c, err := namedpipe.Dial(soon(t), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, err := old.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := time.Now()
+	s.Close()
+	go answer(listen(t, name, taking), 2)
+	_, err = old.Accept()
+	if took := time.Since(accepted); !errors.Is(err, namedpipe.ErrReplaced) || took < 190*time.Millisecond {
+		t.Errorf("after %v: %v", took, err)
+	}
+}
+
 // TestTakeOverSettles: a server that stops upon ErrReplaced has taken charge of
 // every connection before.
 func TestTakeOverSettles(t *testing.T) {

@@ -18,7 +18,6 @@ import (
 // TestTakeOverByAnotherUser: a name stays with its user, also where the file
 // system would let root have it.
 func TestTakeOverByAnotherUser(t *testing.T) {
-	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to be two users")
 	}
