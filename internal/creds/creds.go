@@ -9,7 +9,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"syscall"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
@@ -92,7 +91,7 @@ type pipeConn struct{ *namedpipe.Conn }
 
 func (c pipeConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err != nil && !isGone(err) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.Close()
 	}
 	return n, err

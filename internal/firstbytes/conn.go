@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -84,7 +83,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	// The server hung up on our first bytes, but perhaps not without a word.
 	// What the reader makes of that says more than this error, which would
 	// otherwise be the one that grpc reports.
-	if !c.settled.Load() && !errors.Is(err, syscall.ENOBUFS) && !errors.Is(err, syscall.ENOMEM) {
+	if !c.settled.Load() && !outOfMemory(err) {
 		return len(p), nil // the reader's error is still to come
 	}
 	if fault := c.fault.Load(); fault != nil {

@@ -1,0 +1,12 @@
+//go:build !plan9
+
+package creds
+
+import (
+	"errors"
+	"syscall"
+)
+
+// isGone reports whether a write has failed because the other end is gone, which
+// the reader learns, too.
+func isGone(err error) bool { return errors.Is(err, syscall.EPIPE) }
