@@ -1,17 +1,10 @@
 package fastgrpc_test
 
 import (
-	"math"
 	"testing"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/reflection"
-	"google.golang.org/grpc/stats"
-
-	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
@@ -22,15 +15,7 @@ func TestMain(m *testing.M) { testproc.Main(m, nil) }
 // newServer returns a server with all that the interop cases need.
 func newServer(t *testing.T) *fastgrpc.Server {
 	t.Helper()
-	s := fastgrpc.NewServer(fastgrpc.ServerConfig{MaxRecvMessage: interoptest.MaxMessage, MaxSendMessage: math.MaxInt32, StatsHandlers: []stats.Handler{interoptest.CompressionStats()}})
-	interoptest.Register(s)
-	h := health.NewServer()
-	for name := range s.GetServiceInfo() {
-		h.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
-	}
-	healthpb.RegisterHealthServer(s, h)
-	reflection.Register(s)
-	return s
+	return engine.Fast.NewTestServer(fastgrpc.ServerConfig{}).(*fastgrpc.Server)
 }
 
 func newClient(t *testing.T, pipe string) *fastgrpc.ClientConn {
@@ -44,41 +29,24 @@ func newClient(t *testing.T, pipe string) *fastgrpc.ClientConn {
 }
 
 func TestInterop(t *testing.T) {
-	for _, server := range []string{"fastgrpc", "grpc-go"} {
-		for _, client := range []string{"fastgrpc", "grpc-go"} {
-			if server == client && server == "grpc-go" {
-				continue
+	for _, pair := range [][2]engine.Engine{{engine.Fast, engine.Fast}, {engine.Fast, engine.GRPC}, {engine.GRPC, engine.Fast}} {
+		client, server := pair[0], pair[1]
+		t.Run(client.Name+" to "+server.Name, func(t *testing.T) {
+			pipe := testproc.PipeName()
+			lis, err := namedpipe.Listen(t.Context(), pipe)
+			if err != nil {
+				t.Fatal(err)
 			}
-			t.Run(client+" to "+server, func(t *testing.T) {
-				pipe := testproc.PipeName()
-				lis, err := namedpipe.Listen(t.Context(), pipe)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if server == "fastgrpc" {
-					s := newServer(t)
-					go s.Serve(lis)
-					t.Cleanup(s.Stop)
-				} else {
-					s := interoptest.NewServer(grpcpipe.ServerOptions()...)
-					go s.Serve(lis)
-					t.Cleanup(s.Stop)
-				}
-				dial := func(opts ...grpc.DialOption) (*grpc.ClientConn, error) { return grpcpipe.NewClient(pipe, opts...) }
-				target := interoptest.Target{Dial: dial, Iterations: 100}
-				if client == "fastgrpc" {
-					target.Conn = newClient(t, pipe)
-				} else {
-					cc, err := dial()
-					if err != nil {
-						t.Fatal(err)
-					}
-					t.Cleanup(func() { cc.Close() })
-					target.Conn = cc
-				}
-				interoptest.Test(t, target, leftOut(server, client))
-			})
-		}
+			s := server.NewTestServer(fastgrpc.ServerConfig{})
+			t.Cleanup(s.Stop)
+			go s.Serve(lis)
+			target, cc, err := client.NewTarget(pipe, fastgrpc.ClientConfig{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { cc.Close() })
+			interoptest.Test(t, target, leftOut(server.Name, client.Name))
+		})
 	}
 }
 

@@ -17,7 +17,9 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
 	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
@@ -150,22 +152,20 @@ func serve(t *testing.T, s *grpc.Server, pipe string) {
 
 func newTarget(t *testing.T, pipe string, v variant) (interoptest.Target, io.Closer) {
 	t.Helper()
-	var own []grpc.DialOption
+	var cfg fastgrpc.ClientConfig
 	if v.tls {
-		own = append(own, grpc.WithTransportCredentials(grpcpipe.NewCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots(t)}))))
+		cfg.Credentials = grpcpipe.NewCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots(t)}))
 	}
 	if v.trust {
-		own = append(own, grpcpipe.WithDialer(&namedpipe.Dialer{Server: namedpipe.Trust{Anyone: true}}))
+		cfg.Dialer = &namedpipe.Dialer{Server: namedpipe.Trust{Anyone: true}}
 	}
-	dial := func(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
-		return grpcpipe.NewClient(pipe, append(own[:len(own):len(own)], opts...)...)
-	}
-	conn, err := dial()
+	target, conn, err := engine.GRPC.NewTarget(pipe, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return interoptest.Target{Conn: conn, Dial: dial, Iterations: soak.N(1000)}, conn
+	target.Iterations = soak.N(1000)
+	return target, conn
 }
 
 func serverOptions(t *testing.T, v variant) []grpc.ServerOption {

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/stats"
 
 	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
@@ -33,12 +34,16 @@ func TestGoToGo(t *testing.T) {
 // grpc-go with nothing of ours but the listener and the dialer, and mixed with
 // our side at either end.
 func TestPlainGRPC(t *testing.T) {
-	plain := func(pipe string) func(...grpc.DialOption) (*grpc.ClientConn, error) {
-		return func(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
-			return grpc.NewClient("passthrough:///localhost", append([]grpc.DialOption{
+	plain := func(pipe string) func(...stats.Handler) (interoptest.Conn, error) {
+		return func(watch ...stats.Handler) (interoptest.Conn, error) {
+			opts := []grpc.DialOption{
 				grpc.WithTransportCredentials(insecure.NewCredentials()),
 				grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return namedpipe.Dial(ctx, pipe) }),
-			}, opts...)...)
+			}
+			for _, h := range watch {
+				opts = append(opts, grpc.WithStatsHandler(h))
+			}
+			return grpc.NewClient("passthrough:///localhost", opts...)
 		}
 	}
 	for _, tt := range []struct {

@@ -18,6 +18,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/stats"
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
@@ -43,8 +44,11 @@ func TestSoakProxyInteropCases(t *testing.T) {
 			go s.Serve(lis)
 			t.Cleanup(s.Stop)
 			p := startProxy(t, newEnd(t, pair[0]), end, proxyFlags{})
-			dial := func(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
-				opts = append([]grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dialEnd(ctx, p.addr) })}, opts...)
+			dial := func(watch ...stats.Handler) (interoptest.Conn, error) {
+				opts := []grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dialEnd(ctx, p.addr) })}
+				for _, h := range watch {
+					opts = append(opts, grpc.WithStatsHandler(h))
+				}
 				return grpcpipe.NewClient("proxied", opts...)
 			}
 			conn, err := dial()

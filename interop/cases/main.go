@@ -1,7 +1,7 @@
 // Command cases runs the interop cases against any server of gRPC's test
 // service.
 //
-//	go run ./interop/cases -target npipe:NAME [-case NAME]... [-list]
+//	go run ./interop/cases -target npipe:NAME [-engine NAME] [-case NAME]... [-list]
 //
 // It prints "ok CASE" or "FAIL CASE: reason" for each case, then "N passed, N
 // failed". The exit status is 0 if all passed, 1 if some failed, and 2 if they
@@ -25,7 +25,8 @@ import (
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
 
-	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 )
 
@@ -36,7 +37,7 @@ const (
 	passed    = 0
 	failed    = 1
 	unusable  = 2
-	usageText = "usage: cases -target TARGET [-case NAME]... [-list]"
+	usageText = "usage: cases -target TARGET [-engine NAME] [-case NAME]... [-list]"
 )
 
 func main() {
@@ -55,6 +56,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		flags.PrintDefaults()
 	}
 	target := flags.String("target", "", "the server, as grpcpipe.NewClient takes it, such as npipe:MyPipe")
+	e := engine.GRPC
+	flags.Func("engine", "the client: grpc-go, the default, or fastgrpc", func(s string) error {
+		i := slices.IndexFunc(engine.All, func(e engine.Engine) bool { return e.Name == s })
+		if i < 0 {
+			return errors.New("want grpc-go or fastgrpc")
+		}
+		e = engine.All[i]
+		return nil
+	})
 	list := flags.Bool("list", false, "print the names of the cases")
 	flags.Func("case", "run only this case; may be repeated", func(s string) error { names = append(names, s); return nil })
 	switch err := flags.Parse(args); {
@@ -68,7 +78,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return passed
 	}
-	if err := runCases(ctx, *target, names, flags.Args(), stdout); err != nil {
+	if err := runCases(ctx, e, *target, names, flags.Args(), stdout); err != nil {
 		fmt.Fprintln(stderr, "cases:", err)
 		if errors.Is(err, errFailed) {
 			return failed
@@ -80,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 var errFailed = errors.New("not every case passed")
 
-func runCases(ctx context.Context, target string, names, rest []string, out io.Writer) error {
+func runCases(ctx context.Context, e engine.Engine, target string, names, rest []string, out io.Writer) error {
 	if len(rest) > 0 || target == "" {
 		return errors.New(usageText)
 	}
@@ -88,8 +98,7 @@ func runCases(ctx context.Context, target string, names, rest []string, out io.W
 	if err != nil {
 		return err
 	}
-	dial := func(opts ...grpc.DialOption) (*grpc.ClientConn, error) { return grpcpipe.NewClient(target, opts...) }
-	conn, err := dial()
+	t, conn, err := e.NewTarget(target, fastgrpc.ClientConfig{})
 	if err != nil {
 		return err
 	}
@@ -99,7 +108,7 @@ func runCases(ctx context.Context, target string, names, rest []string, out io.W
 	}
 	bad := 0
 	for _, c := range cases {
-		err := c.Run(ctx, interoptest.Target{Conn: conn, Dial: dial})
+		err := c.Run(ctx, t)
 		if err == nil {
 			fmt.Fprintln(out, "ok", c.Name)
 			continue
@@ -135,7 +144,7 @@ func choose(names []string) ([]interoptest.Case, error) {
 }
 
 // reach makes a call that any gRPC server answers, if only with Unimplemented.
-func reach(ctx context.Context, conn *grpc.ClientConn) error {
+func reach(ctx context.Context, conn grpc.ClientConnInterface) error {
 	ctx, cancel := context.WithTimeout(ctx, reachLimit)
 	defer cancel()
 	_, err := testpb.NewTestServiceClient(conn).EmptyCall(ctx, &testpb.Empty{})

@@ -78,6 +78,8 @@ func TestRun(t *testing.T) {
 		err  string
 	}{
 		{"a case", []string{"-target", good, "-case", "empty_unary", "-case", "ping_pong"}, 0, "ok ping_pong\n2 passed, 0 failed\n", ""},
+		{"fastgrpc", []string{"-target", good, "-engine", "fastgrpc", "-case", "ping_pong", "-case", "channel_soak"}, 0, "ok channel_soak\n2 passed, 0 failed\n", ""},
+		{"a wrong engine", []string{"-target", good, "-engine", "drpc"}, 2, "", "want grpc-go or fastgrpc"},
 		{"list", []string{"-list"}, 0, "empty_unary\n", ""},
 		{"help", []string{"-h"}, 0, "", usageText},
 		{"a case fails", []string{"-target", serve(t, poor), "-case", "empty_unary"}, 1, "0 passed, 1 failed\n", "not every case"},

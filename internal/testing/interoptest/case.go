@@ -10,8 +10,15 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
+
+// A Conn is a channel of either implementation.
+type Conn interface {
+	grpc.ClientConnInterface
+	Close() error
+}
 
 // A Target is a server as its client sees it.
 type Target struct {
@@ -21,7 +28,7 @@ type Target struct {
 	// Dial makes a channel of its own, for the cases that look at connections
 	// or need to see what goes over them. Where it is nil those cases fail and
 	// must be left out with a reason.
-	Dial func(...grpc.DialOption) (*grpc.ClientConn, error)
+	Dial func(...stats.Handler) (Conn, error)
 
 	// Iterations is how often the soak cases call. 0 means 100.
 	Iterations int
@@ -37,11 +44,11 @@ func (t Target) iterations() int {
 }
 
 // dial is Dial with an error in place of nil.
-func (t Target) dial(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+func (t Target) dial(watch ...stats.Handler) (Conn, error) {
 	if t.Dial == nil {
 		return nil, errors.New("this case makes channels of its own: set Target.Dial")
 	}
-	return t.Dial(opts...)
+	return t.Dial(watch...)
 }
 
 // A Case is one conversation with a server and what must come of it.

@@ -107,7 +107,7 @@ func clientCompressedStreaming(ctx context.Context, target Target) error {
 
 func serverCompressedUnary(ctx context.Context, target Target) error {
 	var seen watchCompression
-	conn, err := target.dial(grpc.WithStatsHandler(&seen))
+	conn, err := target.dial(&seen)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func serverCompressedUnary(ctx context.Context, target Target) error {
 
 func serverCompressedStreaming(ctx context.Context, target Target) error {
 	var seen watchCompression
-	conn, err := target.dial(grpc.WithStatsHandler(&seen))
+	conn, err := target.dial(&seen)
 	if err != nil {
 		return err
 	}

@@ -12,11 +12,14 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+// Stats returns the stats handler of a server with the test service.
+func Stats() stats.Handler { return &compressionStats{} }
+
 // compressionStats lets the service see whether the message it has just
-// received was compressed, which grpc-go tells its stats handlers alone.
+// received was compressed, which gRPC tells stats handlers alone.
 type compressionStats struct{}
 
-// CompressionStats returns the stats handler of NewServer.
+// CompressionStats returns the stats handler of a server with the test service.
 func CompressionStats() stats.Handler { return &compressionStats{} }
 
 type compressionKey struct{}
@@ -50,7 +53,7 @@ func checkCompressed(ctx context.Context, want *testpb.BoolValue) error {
 	}
 	last, ok := ctx.Value(compressionKey{}).(*lastCompressed)
 	if !ok {
-		return status.Error(codes.FailedPrecondition, "this server can't see compression: make it with interoptest.NewServer")
+		return status.Error(codes.FailedPrecondition, "this server can't see compression: it needs the stats handler of interoptest.Stats")
 	}
 	if got := last.Load(); got != want.GetValue() {
 		return status.Errorf(codes.InvalidArgument, "compressed: %v, the client expected %v", got, want.GetValue())

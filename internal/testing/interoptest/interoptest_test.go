@@ -11,6 +11,8 @@ import (
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
@@ -30,13 +32,13 @@ func serve(t *testing.T, s *grpc.Server) interoptest.Target {
 	}
 	go s.Serve(lis) // ends with Stop
 	t.Cleanup(s.Stop)
-	dial := func(opts ...grpc.DialOption) (*grpc.ClientConn, error) { return grpcpipe.NewClient(pipe, opts...) }
-	conn, err := dial()
+	target, conn, err := engine.GRPC.NewTarget(pipe, fastgrpc.ClientConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return interoptest.Target{Conn: conn, Dial: dial, Iterations: soak.N(1000)}
+	target.Iterations = soak.N(1000)
+	return target
 }
 
 func TestGoToGo(t *testing.T) {
@@ -113,8 +115,7 @@ func TestCasesEnd(t *testing.T) {
 			held = append(held, c)
 		}
 	}()
-	dial := func(opts ...grpc.DialOption) (*grpc.ClientConn, error) { return grpcpipe.NewClient(pipe, opts...) }
-	conn, err := dial(grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+	target, conn, err := engine.GRPC.NewTarget(pipe, fastgrpc.ClientConfig{CallOptions: []grpc.CallOption{grpc.WaitForReady(true)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func TestCasesEnd(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			c.Limit = 100 * time.Millisecond
 			start := time.Now()
-			err := c.Run(t.Context(), interoptest.Target{Conn: conn, Dial: dial})
+			err := c.Run(t.Context(), target)
 			// The one call that ends as it should: it is to be cancelled, or to
 			// meet its deadline, and does so without a server.
 			if err == nil {

@@ -43,9 +43,16 @@ func NewServer(opts ...grpc.ServerOption) *grpc.Server {
 	own := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxSendMsgSize(math.MaxInt32),
-		grpc.StatsHandler(&compressionStats{}),
+		grpc.StatsHandler(CompressionStats()),
 	}
 	s := grpc.NewServer(append(own, opts...)...)
+	RegisterAll(s)
+	return s
+}
+
+// RegisterAll registers everything that the cases need. So that the service can
+// tell whether a request was compressed the server needs CompressionStats.
+func RegisterAll(s reflection.GRPCServer) {
 	Register(s)
 	h := health.NewServer()
 	for name := range s.GetServiceInfo() {
@@ -53,12 +60,9 @@ func NewServer(opts ...grpc.ServerOption) *grpc.Server {
 	}
 	healthpb.RegisterHealthServer(s, h)
 	reflection.Register(s)
-	return s
 }
 
-// Register registers the test service and the greeter with s. A server made
-// elsewhere than by NewServer can't see whether a request was compressed, and
-// says so to the cases that ask, unless it has CompressionStats.
+// Register registers the test service and the greeter with s.
 func Register(s grpc.ServiceRegistrar) {
 	testpb.RegisterTestServiceServer(s, service{})
 	greetpb.RegisterGreeterServer(s, greeter{})
