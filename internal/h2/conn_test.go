@@ -113,7 +113,7 @@ func TestBreaches(t *testing.T) {
 		{"stream id that falls", func(p *peer) {
 			p.headers(5, true, requestFields...)
 			p.headers(3, true, requestFields...)
-		}, ""}, // it may be one that has ended
+		}, "GOAWAY PROTOCOL_ERROR"},
 		{"window of a stream overrun", func(p *peer) {
 			p.headers(1, false, requestFields...)
 			p.sendData(1, false, make([]byte, 16<<10))
