@@ -107,9 +107,9 @@ func TestStartFails(t *testing.T) {
 		is      error
 	}{
 		{"early", []string{"ended before it served on", "exit status 4", "no configuration found"}, nil},
-		{"silent", []string{"runs but does not serve on", child.PipeEnv, "thinking"}, context.DeadlineExceeded},
+		{"silent", []string{"runs but does not serve on the pipe", child.PipeEnv, "thinking"}, context.DeadlineExceeded},
 		{"rubbish", []string{"220 mail.example.com"}, context.DeadlineExceeded},
-		{"wrapper", []string{"is not the child that was started"}, context.DeadlineExceeded},
+		{"wrapper", []string{"is not the child that was started"}, fs.ErrPermission},
 	} {
 		t.Run(tt.program, func(t *testing.T) {
 			t.Parallel()

@@ -29,6 +29,9 @@ const (
 	// A child that has lived for longer than the second starts over.
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 30 * time.Second
+	// maxPoll is the longest time between two looks for a new child's pipe; the
+	// first are a millisecond apart.
+	maxPoll = 50 * time.Millisecond
 )
 
 // A Config holds options for starting a child. The zero value is ready to use.
@@ -144,8 +147,7 @@ func (p *Process) prepare() (err error) {
 			return fmt.Errorf("child: %s: %w", p.cmd.Path, err)
 		}
 	}
-	check := onlyProcess(p.process, "the child that was started (a command that runs the server as another process, such as a shell, can't be a child)")
-	if p.conn, err = newClient(p.pipe, check, append([]grpc.DialOption{
+	if p.conn, err = newClient(p.pipe, p.check(), append([]grpc.DialOption{
 		grpc.WithChainUnaryInterceptor(p.explainUnary), grpc.WithChainStreamInterceptor(p.explainStream),
 	}, p.cfg.DialOptions...)); err != nil {
 		return err
@@ -200,21 +202,59 @@ func (p *Process) firstCall(ctx context.Context, r *run) (Info, error) {
 		case <-ctx.Done():
 		}
 	}()
-	var header metadata.MD
-	out := metadata.NewOutgoingContext(ctx, p.cfg.Info.metadata())
-	_, err := healthpb.NewHealthClient(p.conn).Check(out, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true), grpc.Header(&header))
-	if err == nil || status.Code(err) == codes.Unimplemented {
-		return infoFrom(header), nil
+	info, err := p.ask(ctx)
+	if err == nil {
+		return info, nil
 	}
 	select {
 	case <-r.ended:
 		return Info{}, fmt.Errorf("child: %s ended before it served on %s: %w", r, p.pipe, r.problem())
 	default:
 	}
-	if cause := ctx.Err(); cause != nil {
-		return Info{}, fmt.Errorf("child: %s runs but does not serve on %s, the pipe named in %s: %w: %s%s", r, p.pipe, PipeEnv, cause, status.Convert(err).Message(), r.said())
+	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	return Info{}, fmt.Errorf("child: the first call to %s on %s: %w%s", r, p.pipe, err, r.said())
+	return Info{}, fmt.Errorf("child: %s runs but does not serve on the pipe named in %s: %w%s", r, PipeEnv, err, r.said())
+}
+
+// ask makes the first call, once the pipe is there.
+func (p *Process) ask(ctx context.Context) (Info, error) {
+	if err := p.awaitPipe(ctx); err != nil {
+		return Info{}, err
+	}
+	var header metadata.MD
+	ctx = metadata.NewOutgoingContext(ctx, p.cfg.Info.metadata())
+	_, err := healthpb.NewHealthClient(p.conn).Check(ctx, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true), grpc.Header(&header))
+	if status.Code(err) == codes.Unimplemented {
+		err = nil
+	}
+	return infoFrom(header), err
+}
+
+// awaitPipe opens the pipe until that succeeds, more often than a channel would
+// try: a process serves a few milliseconds after its start. A server that is not
+// the child is an error at once.
+func (p *Process) awaitPipe(ctx context.Context) error {
+	d := namedpipe.Dialer{Server: namedpipe.Trust{Check: p.check()}}
+	for wait := time.Millisecond; ; wait = min(wait+wait/8, maxPoll) {
+		c, err := d.Dial(ctx, p.pipe)
+		if err == nil {
+			return c.Close()
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
+	}
+}
+
+// check returns what holds a server against the child.
+func (p *Process) check() func(*namedpipe.Peer) error {
+	return onlyProcess(p.process, "the child that was started (a command that runs the server as another process, such as a shell, can't be a child)")
 }
 
 // process returns the process that is the child now, or nil.
