@@ -98,6 +98,15 @@ type clientStats struct {
 	head  bool // InHeader was told of
 }
 
+// reached is the context for handlers once the call has a connection: as with
+// grpc-go, it has the server as its peer.
+func (s *clientStats) reached(c *clientCall) context.Context {
+	if c.link == nil {
+		return s.ctx
+	}
+	return peer.NewContext(s.ctx, c.link.peer)
+}
+
 // beginStats tells of a call that begins. It returns the context that the call
 // goes on with.
 func (c *clientCall) beginStats(ctx context.Context, method string, clientStreams, serverStreams bool) context.Context {
@@ -125,7 +134,7 @@ func (s *clientStats) outHeader(c *clientCall) {
 			o.Authority = c.info.authority
 		}
 	}
-	s.rpc(s.ctx, o)
+	s.rpc(s.reached(c), o)
 }
 
 // inHeader tells of the response's head, once.
@@ -139,7 +148,7 @@ func (s *clientStats) inHeader(c *clientCall, r *h2.Received) {
 	if c.link != nil {
 		in.RemoteAddr, in.LocalAddr = c.link.peer.Addr, c.link.peer.LocalAddr
 	}
-	s.rpc(s.ctx, in)
+	s.rpc(s.reached(c), in)
 }
 
 // end tells of the call's end.
