@@ -27,6 +27,9 @@ type clientLink struct {
 	cc   *ClientConn
 	h2   *h2.Conn
 	peer *peer.Peer
+	// Guarded by cc.mu: the server's settings were there, and so the connection
+	// was the client's.
+	settled, promoted bool
 	// tagged is the connection's context for stats handlers, or nil.
 	tagged context.Context
 }
@@ -104,16 +107,13 @@ func (cc *ClientConn) connect() {
 		return
 	}
 	if err == nil {
-		cc.dialing = false
-		cc.delay = 0
-		if l.h2.Err() != nil {
+		if !l.promoted { // its end came in between
+			cc.early, cc.dialing = nil, false
 			cc.setState(connectivity.Idle, nil)
-			return
 		}
-		cc.ready.Store(l)
-		cc.setState(connectivity.Ready, nil)
 		return
 	}
+	cc.early = nil
 	cc.setState(connectivity.TransientFailure, err)
 	cc.delay = min(max(cc.delay*8/5, firstDelay), mostDelay)
 	wait := time.Duration(float64(cc.delay) * (0.8 + 0.4*rand.Float64()))
@@ -159,15 +159,26 @@ func (l *clientLink) settle(ctx context.Context) error {
 	waited := cc.waiting > 0
 	cc.early = l
 	cc.broadcast()
+	l.promote()
 	cc.mu.Unlock()
 	err := l.h2.WaitReady(ctx, !waited)
-	cc.mu.Lock()
-	cc.early = nil
-	cc.mu.Unlock()
 	if err != nil {
-		l.h2.Close()
+		l.h2.CloseWith(err)
 	}
 	return err
+}
+
+// promote makes the connection the client's, once its settings are there. cc.mu
+// is held.
+func (l *clientLink) promote() {
+	cc := l.cc
+	if !l.settled || cc.early != l || cc.closed {
+		return
+	}
+	l.promoted = true
+	cc.early, cc.dialing, cc.delay = nil, false, 0
+	cc.ready.Store(l)
+	cc.setState(connectivity.Ready, nil)
 }
 
 func (cc *ClientConn) dialRaw(ctx context.Context) (net.Conn, error) {
@@ -197,8 +208,13 @@ func (cc *ClientConn) handshake(ctx context.Context, raw net.Conn) (net.Conn, cr
 	return c.ClientHandshake(ctx, cc.authority, raw)
 }
 
-// Ready is for servers.
-func (l *clientLink) Ready(*h2.Conn) {}
+// Ready says that the server's settings are there.
+func (l *clientLink) Ready(*h2.Conn) {
+	l.cc.mu.Lock()
+	defer l.cc.mu.Unlock()
+	l.settled = true
+	l.promote()
+}
 
 // GoAway makes room for another connection.
 func (l *clientLink) GoAway(*h2.Conn, *h2.GoAwayError) { l.leave() }
@@ -221,7 +237,7 @@ func (l *clientLink) leave() {
 	cc.mu.Lock()
 	defer cc.mu.Unlock()
 	if cc.early == l {
-		cc.early = nil
+		cc.early = nil // connect sees to the rest
 	}
 	if cc.ready.CompareAndSwap(l, nil) && cc.state == connectivity.Ready {
 		cc.setState(connectivity.Idle, nil)

@@ -218,6 +218,8 @@ func toStatus(ctx context.Context, err error) error {
 		return nil
 	case err == ctx.Err():
 		return status.FromContextError(err).Err()
+	case errors.Is(err, h2.ErrClosed):
+		return errClosing
 	case errors.As(err, &stream):
 		code := resetCode(stream.Code)
 		if code == codes.Canceled && expired(ctx) {

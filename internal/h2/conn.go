@@ -204,6 +204,9 @@ func (c *Conn) Err() error {
 // Close ends the connection and all its streams at once.
 func (c *Conn) Close() { c.fail(ErrClosed) }
 
+// CloseWith is Close for another reason.
+func (c *Conn) CloseWith(err error) { c.fail(err) }
+
 // fail ends the connection. It is the only way: the first error stays, the peer
 // is told why if it has to be, streams end, and whoever waits is woken.
 func (c *Conn) fail(err error) {

@@ -68,9 +68,6 @@ func (c *Conn) onSettings(f frame, p []byte) error {
 	first := err == nil && !c.settled
 	if err == nil {
 		c.settled = true
-		if first {
-			close(c.ready)
-		}
 		c.out.arena = appendFrame(c.out.arena, 0, frameSettings, flagAck, 0)
 		if !c.answer() {
 			err = connError(EnhanceYourCalm, "too many answers wait to be read")
@@ -89,6 +86,7 @@ func (c *Conn) onSettings(f frame, p []byte) error {
 			c.car.SetReadDeadline(time.Time{})
 		}
 		c.h.Ready(c)
+		close(c.ready)
 	}
 	return err
 }
