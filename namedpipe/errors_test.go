@@ -16,117 +16,128 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
+func dialError(ctx context.Context, name string) error {
+	_, err := namedpipe.Dial(ctx, name)
+	return err
+}
+
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+func late() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), -time.Second)
+	cancel()
+	return ctx
+}
+
+// callerErrors are the errors that a caller can meet.
+var callerErrors = []struct {
+	what    string
+	make    func(t *testing.T) error
+	op      string
+	is      []error
+	timeout bool
+	says    string
+	skip    string // the system it is not for
+}{
+	{what: "bad name", op: "dial", is: []error{fs.ErrInvalid}, says: "slash",
+		make: func(t *testing.T) error { return dialError(t.Context(), "a/b") }},
+	{what: "bad name to listen on", op: "listen", is: []error{fs.ErrInvalid}, says: "write the bare name",
+		make: func(t *testing.T) error {
+			_, err := namedpipe.Listen(t.Context(), `\\server\pipe\x`)
+			return err
+		}},
+	{what: "bad name to resolve", op: "resolve", is: []error{fs.ErrInvalid}, says: "empty",
+		make: func(t *testing.T) error { _, err := namedpipe.ResolveAddr(""); return err }},
+	{what: "bad instances", op: "listen", is: []error{fs.ErrInvalid}, says: "from 1 to 62",
+		make: func(t *testing.T) error {
+			_, err := (&namedpipe.ListenConfig{Instances: 100}).Listen(t.Context(), freshName(t))
+			return err
+		}},
+	{what: "bad buffer", op: "listen", is: []error{fs.ErrInvalid}, says: "BufferSize is -1",
+		make: func(t *testing.T) error {
+			_, err := (&namedpipe.ListenConfig{BufferSize: -1}).Listen(t.Context(), freshName(t))
+			return err
+		}},
+	{what: "bad level", op: "dial", is: []error{fs.ErrInvalid}, says: "ImpersonationLevel is 9",
+		make: func(t *testing.T) error {
+			_, err := (&namedpipe.Dialer{ImpersonationLevel: 9}).Dial(t.Context(), freshName(t))
+			return err
+		}},
+	{what: "no such pipe", op: "dial", is: []error{fs.ErrNotExist}, says: "start the server",
+		make: func(t *testing.T) error { return dialError(t.Context(), freshName(t)) }},
+	{what: "context ended", op: "dial", is: []error{context.Canceled}, says: "context canceled",
+		make: func(t *testing.T) error { return dialError(canceled(), freshName(t)) }},
+	{what: "context's deadline", op: "dial", is: []error{context.DeadlineExceeded}, timeout: true, says: "deadline",
+		make: func(t *testing.T) error { return dialError(late(), freshName(t)) }},
+	{what: "busy until the deadline", op: "dial", is: []error{context.DeadlineExceeded}, timeout: true, says: "accepts too slowly", skip: "a Unix backlog is thousands long",
+		make: dialBusy},
+	{what: "name taken", op: "listen", is: []error{syscall.EADDRINUSE}, says: "another server is listening",
+		make: func(t *testing.T) error {
+			name := freshName(t)
+			listen(t, name, namedpipe.ListenConfig{})
+			_, err := (&namedpipe.ListenConfig{NameTakenTimeout: -1}).Listen(t.Context(), name)
+			return err
+		}},
+	{what: "listener closed", op: "accept", is: []error{net.ErrClosed}, says: "use of closed",
+		make: func(t *testing.T) error {
+			l := listen(t, freshName(t), namedpipe.ListenConfig{})
+			l.Close()
+			_, err := l.Accept()
+			return err
+		}},
+	{what: "closed twice", op: "close", is: []error{net.ErrClosed}, says: "use of closed",
+		make: func(t *testing.T) error {
+			l := listen(t, freshName(t), namedpipe.ListenConfig{})
+			l.Close()
+			return l.Close()
+		}},
+	{what: "accept's deadline", op: "accept", is: []error{os.ErrDeadlineExceeded}, timeout: true, says: "timeout",
+		make: func(t *testing.T) error {
+			l := listen(t, freshName(t), namedpipe.ListenConfig{})
+			l.SetDeadline(time.Unix(1, 0))
+			_, err := l.Accept()
+			return err
+		}},
+	{what: "read's deadline", op: "read", is: []error{os.ErrDeadlineExceeded}, timeout: true, says: "timeout",
+		make: func(t *testing.T) error {
+			c, _ := pair(t)
+			c.SetReadDeadline(time.Unix(1, 0))
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}},
+	{what: "write's deadline", op: "write", is: []error{os.ErrDeadlineExceeded}, timeout: true, says: "timeout",
+		make: func(t *testing.T) error {
+			c, _ := pair(t)
+			c.SetWriteDeadline(time.Unix(1, 0))
+			_, err := c.Write(make([]byte, 1))
+			return err
+		}},
+	{what: "peer gone", op: "write", is: []error{syscall.EPIPE}, says: "dial again",
+		make: func(t *testing.T) error {
+			c, s := pair(t)
+			s.Close()
+			_, err := c.Write(make([]byte, 1))
+			return err
+		}},
+	{what: "read of a closed connection", op: "read", is: []error{net.ErrClosed}, says: "use of closed",
+		make: func(t *testing.T) error {
+			c, _ := pair(t)
+			c.Close()
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}},
+	{what: "deadline of a closed connection", op: "set", is: []error{net.ErrClosed}, says: "use of closed",
+		make: func(t *testing.T) error { c, _ := pair(t); c.Close(); return c.SetDeadline(time.Time{}) }},
+}
+
 // TestErrors holds every error a caller can meet against what it must match,
 // whether it is a time-out, and what its text must say.
 func TestErrors(t *testing.T) {
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-	defer cancel()
-	dial := func(ctx context.Context, name string) error {
-		_, err := namedpipe.Dial(ctx, name)
-		return err
-	}
-	refused := namedpipe.ListenConfig{NameTakenTimeout: -1}
-	for _, test := range []struct {
-		what    string
-		make    func(t *testing.T) error
-		op      string
-		is      []error
-		timeout bool
-		says    string
-		skip    string // the system it is not for
-	}{
-		{what: "bad name", op: "dial", is: []error{fs.ErrInvalid}, says: "slash",
-			make: func(t *testing.T) error { return dial(t.Context(), "a/b") }},
-		{what: "bad name to listen on", op: "listen", is: []error{fs.ErrInvalid}, says: "write the bare name",
-			make: func(t *testing.T) error {
-				_, err := namedpipe.Listen(t.Context(), `\\server\pipe\x`)
-				return err
-			}},
-		{what: "bad name to resolve", op: "resolve", is: []error{fs.ErrInvalid}, says: "empty",
-			make: func(t *testing.T) error { _, err := namedpipe.ResolveAddr(""); return err }},
-		{what: "bad instances", op: "listen", is: []error{fs.ErrInvalid}, says: "from 1 to 62",
-			make: func(t *testing.T) error {
-				_, err := (&namedpipe.ListenConfig{Instances: 100}).Listen(t.Context(), freshName(t))
-				return err
-			}},
-		{what: "bad buffer", op: "listen", is: []error{fs.ErrInvalid}, says: "BufferSize is -1",
-			make: func(t *testing.T) error {
-				_, err := (&namedpipe.ListenConfig{BufferSize: -1}).Listen(t.Context(), freshName(t))
-				return err
-			}},
-		{what: "bad level", op: "dial", is: []error{fs.ErrInvalid}, says: "ImpersonationLevel is 9",
-			make: func(t *testing.T) error {
-				_, err := (&namedpipe.Dialer{ImpersonationLevel: 9}).Dial(t.Context(), freshName(t))
-				return err
-			}},
-		{what: "no such pipe", op: "dial", is: []error{fs.ErrNotExist}, says: "start the server",
-			make: func(t *testing.T) error { return dial(t.Context(), freshName(t)) }},
-		{what: "context ended", op: "dial", is: []error{context.Canceled}, says: "context canceled",
-			make: func(t *testing.T) error { return dial(ended, freshName(t)) }},
-		{what: "context's deadline", op: "dial", is: []error{context.DeadlineExceeded}, timeout: true, says: "deadline",
-			make: func(t *testing.T) error { return dial(late, freshName(t)) }},
-		{what: "busy until the deadline", op: "dial", is: []error{context.DeadlineExceeded}, timeout: true, says: "accepts too slowly", skip: "a Unix backlog is thousands long",
-			make: dialBusy},
-		{what: "name taken", op: "listen", is: []error{syscall.EADDRINUSE}, says: "another server is listening",
-			make: func(t *testing.T) error {
-				name := freshName(t)
-				listen(t, name, namedpipe.ListenConfig{})
-				_, err := refused.Listen(t.Context(), name)
-				return err
-			}},
-		{what: "listener closed", op: "accept", is: []error{net.ErrClosed}, says: "use of closed",
-			make: func(t *testing.T) error {
-				l := listen(t, freshName(t), namedpipe.ListenConfig{})
-				l.Close()
-				_, err := l.Accept()
-				return err
-			}},
-		{what: "closed twice", op: "close", is: []error{net.ErrClosed}, says: "use of closed",
-			make: func(t *testing.T) error {
-				l := listen(t, freshName(t), namedpipe.ListenConfig{})
-				l.Close()
-				return l.Close()
-			}},
-		{what: "accept's deadline", op: "accept", is: []error{os.ErrDeadlineExceeded}, timeout: true, says: "timeout",
-			make: func(t *testing.T) error {
-				l := listen(t, freshName(t), namedpipe.ListenConfig{})
-				l.SetDeadline(time.Unix(1, 0))
-				_, err := l.Accept()
-				return err
-			}},
-		{what: "read's deadline", op: "read", is: []error{os.ErrDeadlineExceeded}, timeout: true, says: "timeout",
-			make: func(t *testing.T) error {
-				c, _ := pair(t)
-				c.SetReadDeadline(time.Unix(1, 0))
-				_, err := c.Read(make([]byte, 1))
-				return err
-			}},
-		{what: "write's deadline", op: "write", is: []error{os.ErrDeadlineExceeded}, timeout: true, says: "timeout",
-			make: func(t *testing.T) error {
-				c, _ := pair(t)
-				c.SetWriteDeadline(time.Unix(1, 0))
-				_, err := c.Write(make([]byte, 1))
-				return err
-			}},
-		{what: "peer gone", op: "write", is: []error{syscall.EPIPE}, says: "dial again",
-			make: func(t *testing.T) error {
-				c, s := pair(t)
-				s.Close()
-				_, err := c.Write(make([]byte, 1))
-				return err
-			}},
-		{what: "read of a closed connection", op: "read", is: []error{net.ErrClosed}, says: "use of closed",
-			make: func(t *testing.T) error {
-				c, _ := pair(t)
-				c.Close()
-				_, err := c.Read(make([]byte, 1))
-				return err
-			}},
-		{what: "deadline of a closed connection", op: "set", is: []error{net.ErrClosed}, says: "use of closed",
-			make: func(t *testing.T) error { c, _ := pair(t); c.Close(); return c.SetDeadline(time.Time{}) }},
-	} {
+	for _, test := range callerErrors {
 		t.Run(test.what, func(t *testing.T) {
 			if test.skip != "" && runtime.GOOS != "windows" {
 				t.Skip(test.skip)
