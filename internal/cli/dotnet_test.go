@@ -35,8 +35,8 @@ func TestKestrel(t *testing.T) {
 		{[]string{"call", pipe, "grpc.testing.TestService/FullDuplexCall", "-d", `{"responseParameters":[{"size":1}]}{"responseParameters":[{"size":2}]}`}, 0,
 			[]string{`{"payload":{"body":"AA=="}}`, `{"payload":{"body":"AAA="}}`}},
 		{[]string{"call", pipe, "grpc.testing.TestService/UnaryCall", "-d", `{"responseStatus":{"code":5,"message":"not here"}}`}, 69, []string{"NOT_FOUND: not here"}},
-		{[]string{"call", pipe, "greet.Greeter/SayHello", "--authority", "a%5Cb"}, 77, []string{"Kestrel does so when it doesn't like the :authority"}},
-		{[]string{"doctor", pipe}, 0, []string{"ok       http/2", "SERVING", "version v1", "resets calls whose :authority is no host's name"}},
+		{[]string{"call", pipe, "greet.Greeter/SayHello", "--authority", "a%5Cb"}, 77, []string{"as Kestrel does when it does not accept the :authority"}},
+		{[]string{"doctor", pipe}, 0, []string{"ok       http/2", "SERVING", "version v1", "resets calls whose :authority is not a host's name"}},
 		{[]string{"doctor", pipe, "--authority", `a%5Cb`}, 77, nil},
 		{[]string{"bench", pipe, "greet.Greeter/SayHello", "-d", `{"name":"x"}`, "--duration", "500ms", "--warmup", "100ms", "-c", "4"}, 0, []string{"p99 "}},
 	} {
@@ -71,7 +71,7 @@ func TestKestrelTroubles(t *testing.T) {
 		{"the default protocols", []string{"--protocols", "Http1AndHttp2"}, nil, exitConnect, "HttpProtocols.Http2"},
 		{"TLS that isn't expected", []string{"--tls", "../../interop/testdata/cert.pfx"}, nil, exitConnect, "--tls"},
 		{"TLS with its certificate", []string{"--tls", "../../interop/testdata/cert.pfx"}, []string{"--cacert", "../../interop/testdata/cert.pem"}, exitOK, "ok       tls"},
-		{"no TLS", nil, []string{"--tls"}, exitConnect, "leave --tls"},
+		{"no TLS", nil, []string{"--tls"}, exitConnect, "leave out --tls"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			pipe := testproc.PipeName()
