@@ -206,7 +206,7 @@ func TestSoakTakeOver(t *testing.T) {
 		}
 		return worst
 	}
-	sleep(t, ctx, 2*time.Second) // all have connected
+	sleep(t, ctx, 2*time.Second+time.Duration(dotnets)*250*time.Millisecond) // all have connected
 	worst()
 	// Without a replacement a call waits for its turn on this machine; with one,
 	// for its new connection too.
@@ -296,11 +296,13 @@ func startDotNet(t *testing.T, ctx context.Context, pipe string, n int) (stop fu
 		return func() string { return "no .NET client: " + dotnetpeer.Env + " is not set" }
 	}
 	dotnetpeer.Program(t)
+	// Each time a .NET process starts it takes the processors from the others.
+	seconds := strconv.Itoa(soak.N(30))
 	quit := make(chan struct{})
 	var wg sync.WaitGroup
 	var calls, streams, raced atomic.Int64
 	for i := range n {
-		args := []string{"--concurrency", "1", "--seconds", "3"}
+		args := []string{"--concurrency", "1", "--seconds", seconds}
 		count := &calls
 		if i%2 == 1 {
 			args, count = append(args, "--stream"), &streams
