@@ -6,7 +6,7 @@ SYSTEMS = windows linux darwin freebsd
 TOOLS = .bin
 # Modules of their own, so that what they need stays out of the library's go.mod.
 # interop/connect is run by a test of interop.
-NESTED = examples/otel bench bench/plugin internal/ui/browser interop/tableflip interop/h2spec
+NESTED = examples/otel examples/prometheus bench bench/plugin internal/ui/browser interop/tableflip interop/h2spec
 INTEROP = github.com/grpcpipe/grpcpipe/interop
 
 .DEFAULT_GOAL := help
