@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	mathrand "math/rand/v2"
 	"strings"
 	"text/template"
@@ -31,9 +32,9 @@ func parseTemplate(name, text string) (*expander, error) {
 func (e *expander) expand(n int64, row map[string]any) ([]byte, error) {
 	var out bytes.Buffer
 	err := e.t.Execute(&out, struct {
-		N   int64
+		N   int
 		Row map[string]any
-	}{n, row})
+	}{int(n), row})
 	if err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "template: "))
 	}
@@ -41,11 +42,11 @@ func (e *expander) expand(n int64, row map[string]any) ([]byte, error) {
 }
 
 var templateFuncs = template.FuncMap{
-	"random": func(from, to int64) (int64, error) {
-		if to < from || to-from < 0 || to-from == 1<<63-1 {
+	"random": func(from, to int) (int, error) {
+		if to < from || to-from < 0 || to-from == math.MaxInt {
 			return 0, fmt.Errorf("random %d %d: write the lesser number first", from, to)
 		}
-		return from + mathrand.Int64N(to-from+1), nil
+		return from + mathrand.IntN(to-from+1), nil
 	},
 	"randomText": func(n int) (string, error) {
 		const letters = "abcdefghijklmnopqrstuvwxyz0123456789"

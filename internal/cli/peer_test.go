@@ -162,21 +162,8 @@ func grpcPeer(kind string, args []string) *grpc.Server {
 				}
 				return resp, err
 			}))...)
-	case "counting": // writes each name that it greets to a file, one a line
-		f, err := os.Create(args[0])
-		if err != nil {
-			panic(err)
-		}
-		var mu sync.Mutex
-		return interoptest.NewServer(append(grpcpipe.ServerOptions(), grpc.ChainUnaryInterceptor(
-			func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-				if r, ok := req.(interface{ GetName() string }); ok {
-					mu.Lock()
-					fmt.Fprintln(f, r.GetName())
-					mu.Unlock()
-				}
-				return next(ctx, req)
-			}))...)
+	case "counting":
+		return countingServer(args[0])
 	case "small": // takes small messages only
 		most, _ := strconv.Atoi(args[0])
 		return interoptest.NewServer(append(grpcpipe.ServerOptions(), grpc.MaxRecvMsgSize(most))...)
@@ -201,6 +188,32 @@ func grpcPeer(kind string, args []string) *grpc.Server {
 		return s
 	}
 	return nil
+}
+
+// countingServer writes each name that it greets, and each stream that begins, to
+// a file, one a line.
+func countingServer(path string) *grpc.Server {
+	f, err := os.Create(path)
+	if err != nil {
+		panic(err)
+	}
+	var mu sync.Mutex
+	note := func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintln(f, text)
+	}
+	return interoptest.NewServer(append(grpcpipe.ServerOptions(),
+		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			if r, ok := req.(interface{ GetName() string }); ok {
+				note(r.GetName())
+			}
+			return next(ctx, req)
+		}),
+		grpc.ChainStreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			note(info.FullMethod)
+			return next(srv, stream)
+		}))...)
 }
 
 // guard checks each call before its handler runs.
