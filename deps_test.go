@@ -34,7 +34,7 @@ var arrows = []struct {
 	{"child", []string{"", "namedpipe"}, append([]string{"golang.org/x/sys"}, grpcModules...)},
 	{"", []string{"internal/follow", "internal/target", "internal/creds", "internal/bufpool", "namedpipe"}, grpcModules},
 	{"policy", []string{"internal/creds", "namedpipe", "internal/loglimit"}, grpcModules},
-	{"fastgrpc", []string{"internal/target", "internal/creds", "internal/h2", "internal/bufpool", "namedpipe"}, grpcModules},
+	{"fastgrpc", []string{"internal/target", "internal/follow", "internal/firstbytes", "internal/creds", "internal/h2", "internal/bufpool", "namedpipe"}, grpcModules},
 	{"internal/follow", []string{"internal/target", "namedpipe", "internal/pipename"}, []string{"golang.org/x/sys"}},
 	{"internal/target", []string{"internal/pipename"}, []string{"golang.org/x/sys"}},
 	{"internal/creds", []string{"internal/firstbytes", "namedpipe"}, grpcModules},

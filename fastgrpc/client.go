@@ -2,8 +2,12 @@ package fastgrpc
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
+	"maps"
 	"math"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,9 +16,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
+	"github.com/grpcpipe/grpcpipe/internal/follow"
 	"github.com/grpcpipe/grpcpipe/internal/h2"
 	"github.com/grpcpipe/grpcpipe/internal/target"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
@@ -29,6 +35,15 @@ type ClientConfig struct {
 	Credentials credentials.TransportCredentials
 	// PerRPCCredentials go with every call.
 	PerRPCCredentials []credentials.PerRPCCredentials
+
+	// RoundRobin sends calls to all of the target's pipes in turn. Without it they go
+	// to the first that answers, as long as it does.
+	RoundRobin bool
+	// Connections is the number of connections to each pipe, at most 100. If it is
+	// not 0 all of the target's pipes are connected to, and each call takes the
+	// connection with the fewest calls under way. It is for servers that limit the
+	// calls on one connection, as Kestrel does to 100. 0 means one connection.
+	Connections int
 
 	// Dialer opens pipes. Nil means the zero namedpipe.Dialer, which connects to
 	// no server of another user.
@@ -55,13 +70,22 @@ type ClientConfig struct {
 	// ConnectTimeout is the time from dialing to the server's first frame.
 	// 0 means 5 s.
 	ConnectTimeout time.Duration
+	// IdleTimeout is how long there must be no call before the client closes its
+	// connections and becomes idle, which takes up to twice as long. 0 means 30
+	// minutes; a negative one means never.
+	IdleTimeout time.Duration
+	// KeepAlive sends pings to a server from which nothing has come for Time, and
+	// gives it up if nothing comes within Timeout more, 20 s if that is 0. A zero
+	// Time means no pings, which is right for pipes: their end shows at once. As
+	// with grpc-go a Time below 10 s means 10 s.
+	KeepAlive keepalive.ClientParameters
 
 	// Limits bound what a server can make the client hold or do.
 	Limits Limits
 }
 
-// A ClientConn makes calls to a server. It connects at the first call, or at
-// Connect, and again whenever it must.
+// A ClientConn makes calls to a server, or to several. It connects at the first
+// call, or at Connect, and again whenever it must. It is safe for concurrent use.
 type ClientConn struct {
 	cfg       ClientConfig
 	target    target.Target
@@ -71,28 +95,36 @@ type ClientConn struct {
 	proto     codec
 	head      func(string) h2.Head // of requests, by method
 	defaults  []grpc.CallOption
+	pipes     *follow.Follower // nil if the target isn't pipes
 
 	stand     *grpc.ClientConn // for interceptors to look at; nil without any
 	unaryInt  func(ctx context.Context, method string, args, reply any, opts []grpc.CallOption) error
 	streamInt func(ctx context.Context, desc *grpc.StreamDesc, method string, opts []grpc.CallOption) (grpc.ClientStream, error)
 
-	ready atomic.Pointer[clientLink] // the connection for calls; nil if there is none
-	calls sync.Pool
+	ready  atomic.Pointer[clientLink] // the one connection for calls; nil if there is none
+	picker atomic.Pointer[picker]     // of several connections; nil if there are none
+	calls  sync.Pool
 
-	mu      sync.Mutex
-	state   connectivity.State
-	changed chan struct{} // closed when state or lastErr changes
-	lastErr error         // why the last attempt failed
-	dialing bool
-	waiting int         // calls that wait for a connection
-	early   *clientLink // the connection that waits for the server's settings
-	closed  bool
-	links   map[*clientLink]struct{}
 	closing context.Context
 	stop    context.CancelFunc
-	backoff *time.Timer // while waiting for the next attempt
-	delay   time.Duration
 	routine sync.WaitGroup
+
+	mu        sync.Mutex
+	state     connectivity.State
+	changed   chan struct{} // closed when state, lastErr or early changes
+	lastErr   error         // why the last attempt failed
+	closed    bool
+	links     map[*clientLink]struct{}
+	endpoints []*endpoint // none while idle
+	next      int         // of endpoints, to try first; pick first only
+	following context.CancelFunc
+	followed  chan struct{} // closed when following has ended
+	pause     *time.Timer   // before the next of endpoints is tried, or the rest is not waited for
+	settled   bool          // spread: calls need not wait for the rest
+	waiting   int           // calls that wait for a connection
+	early     *clientLink   // the connection that waits for the server's settings
+	idle      idleWatch
+	pingTime  time.Duration // between keep-alive pings
 }
 
 var version = sync.OnceValue(func() string {
@@ -102,16 +134,30 @@ var version = sync.OnceValue(func() string {
 	return "(devel)"
 })
 
-// NewClient returns a client of the server that target names: a pipe as for
+// NewClient returns a client of the server that target names: pipes as for
 // grpcpipe.NewClient, unix:PATH, or host:port with an address or a name that the
 // system resolves. It does no I/O. The caller must Close it.
 func NewClient(target string, cfg ClientConfig) (*ClientConn, error) {
+	return newClient(target, cfg, follow.System)
+}
+
+// newClient is NewClient with a lister for patterns.
+func newClient(target string, cfg ClientConfig, list follow.Lister) (*ClientConn, error) {
 	cc := &ClientConn{cfg: cfg, text: target, changed: make(chan struct{}), links: map[*clientLink]struct{}{}}
-	if err := cc.parse(); err != nil {
+	if err := cc.parse(list); err != nil {
 		return nil, err
+	}
+	if cfg.Connections < 0 || cfg.Connections > maxConnections {
+		return nil, fmt.Errorf("fastgrpc: ClientConfig.Connections is %d: it must be from 0 to %d: %w", cfg.Connections, maxConnections, fs.ErrInvalid)
 	}
 	if cc.cfg.ConnectTimeout == 0 {
 		cc.cfg.ConnectTimeout = 5 * time.Second
+	}
+	if cc.cfg.IdleTimeout == 0 {
+		cc.cfg.IdleTimeout = 30 * time.Minute
+	}
+	if t := cfg.KeepAlive.Time; t > 0 {
+		cc.pingTime = max(t, 10*time.Second)
 	}
 	for _, o := range cfg.CallOptions {
 		if err := checkOption(o); err != nil {
@@ -140,6 +186,9 @@ func NewClient(target string, cfg ClientConfig) (*ClientConn, error) {
 	return cc, nil
 }
 
+// maxConnections guards against typing errors, as in the root package.
+const maxConnections = 100
+
 // Target returns the target as it was given to NewClient.
 func (cc *ClientConn) Target() string { return cc.text }
 
@@ -151,12 +200,9 @@ func (cc *ClientConn) Close() error {
 		return grpc.ErrClientConnClosing
 	}
 	cc.closed = true
+	links := slices.Collect(maps.Keys(cc.links))
+	cc.letGo()
 	cc.setState(connectivity.Shutdown, nil)
-	cc.ready.Store(nil)
-	links := make([]*clientLink, 0, len(cc.links))
-	for l := range cc.links {
-		links = append(links, l)
-	}
 	cc.mu.Unlock()
 	cc.stop()
 	for _, l := range links {
@@ -169,7 +215,7 @@ func (cc *ClientConn) Close() error {
 	return nil
 }
 
-// GetState returns the state of the connection.
+// GetState returns the state of the client, which is that of grpc-go's.
 func (cc *ClientConn) GetState() connectivity.State {
 	cc.mu.Lock()
 	defer cc.mu.Unlock()
@@ -199,7 +245,7 @@ func (cc *ClientConn) Connect() {
 	cc.mu.Lock()
 	defer cc.mu.Unlock()
 	if cc.state == connectivity.Idle {
-		cc.dial()
+		cc.start()
 	}
 }
 
@@ -217,10 +263,13 @@ func (cc *ClientConn) broadcast() {
 
 var errClosing = status.Error(codes.Canceled, "grpc: the client connection is closing")
 
-// pick returns a connection for a call. Without waitForReady it waits for an
-// attempt to connect, but not beyond its failure.
+// pick returns a connection for a call. Without waitForReady it waits for the
+// attempts to connect, but not beyond their failure.
 func (cc *ClientConn) pick(ctx context.Context, waitForReady bool) (*clientLink, error) {
 	for {
+		if p := cc.picker.Load(); p != nil {
+			return p.pick(), nil
+		}
 		cc.mu.Lock()
 		if cc.closed {
 			cc.mu.Unlock()
@@ -230,17 +279,21 @@ func (cc *ClientConn) pick(ctx context.Context, waitForReady bool) (*clientLink,
 			cc.mu.Unlock()
 			return l, nil
 		}
-		if cc.state == connectivity.Idle {
-			cc.dial()
-		}
-		if l := cc.early; l != nil {
+		if cc.picker.Load() != nil {
 			cc.mu.Unlock()
-			return l, nil
+			continue
+		}
+		if cc.state == connectivity.Idle {
+			cc.start()
 		}
 		state, err, changed := cc.state, cc.lastErr, cc.changed
 		if state == connectivity.TransientFailure && !waitForReady {
 			cc.mu.Unlock()
 			return nil, status.Errorf(codes.Unavailable, "connection error: %v", err)
+		}
+		if l := cc.early; l != nil {
+			cc.mu.Unlock()
+			return l, nil
 		}
 		cc.waiting++
 		cc.mu.Unlock()
@@ -252,18 +305,21 @@ func (cc *ClientConn) pick(ctx context.Context, waitForReady bool) (*clientLink,
 		cc.waiting--
 		cc.mu.Unlock()
 		if ctx.Err() != nil {
-			return nil, cc.pickError(ctx, err)
+			return nil, cc.waitError(ctx.Err())
 		}
 	}
 }
 
-// pickError is the error of a call that ended while it waited for a connection.
-func (cc *ClientConn) pickError(ctx context.Context, last error) error {
-	st := status.FromContextError(ctx.Err())
+// waitError is the error of a call that ended while it waited for a connection.
+func (cc *ClientConn) waitError(err error) error {
+	cc.mu.Lock()
+	last := cc.lastErr
+	cc.mu.Unlock()
+	st := status.FromContextError(err)
 	if last == nil {
 		return st.Err()
 	}
-	return status.Errorf(st.Code(), "%s; latest connection error: %v", st.Message(), last)
+	return status.Errorf(st.Code(), "%s while waiting for a connection; the last attempt: %v", st.Message(), last)
 }
 
 const noLimit = math.MaxInt32

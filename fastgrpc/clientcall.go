@@ -149,6 +149,7 @@ func (c *clientCall) options(method string, opts []grpc.CallOption) error {
 func (c *clientCall) open(ctx context.Context, p h2.Payload, end bool) error {
 	wait := c.info != nil && c.info.waitForReady
 	for {
+		c.leaveLink()
 		l := c.cc.ready.Load()
 		if l == nil {
 			var err error
@@ -229,8 +230,30 @@ func (c *clientCall) mayRepeat(err error, again bool) bool {
 	return !c.link.h2.Settled() && c.info != nil && c.info.waitForReady
 }
 
+// leaveLink says that the call has ended on its connection.
+func (c *clientCall) leaveLink() {
+	if c.link != nil {
+		c.link.release()
+		c.link = nil
+	}
+}
+
+// streamLimitText is as in the root package.
+const streamLimitText = "context deadline exceeded while waiting for a stream: the server limits the calls under way on one connection " +
+	"(Kestrel to 100), the limit was reached, and this call was not sent; end other calls, or open more connections with ClientConfig.Connections"
+
 // fail ends the call by an error of this end or of the connection.
-func (c *clientCall) fail(err error) error { return toStatus(c.ctx, err) }
+func (c *clientCall) fail(err error) error {
+	var queued *h2.QueueError
+	switch {
+	case c.link == nil:
+	case err == c.ctx.Err() && !c.link.h2.Settled():
+		return c.cc.waitError(err)
+	case errors.As(err, &queued) && errors.Is(err, context.DeadlineExceeded):
+		return status.Error(codes.DeadlineExceeded, streamLimitText)
+	}
+	return toStatus(c.ctx, err)
+}
 
 // deliver fills in what options ask for.
 func (c *clientCall) deliver(r *h2.Received) {
@@ -345,6 +368,7 @@ func (c *clientCall) recycle() {
 	if c.Conn() != nil {
 		c.Release(h2.Cancel)
 	}
+	c.leaveLink()
 	cc := c.cc
 	clear(c.fields)
 	if cap(c.scratch) > small {

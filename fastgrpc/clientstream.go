@@ -22,7 +22,14 @@ type clientStream struct {
 	burst atomic.Int32 // messages sent since the last receiving
 	stop  func() bool  // takes the watch off ctx
 
+	send     sync.Mutex  // held while sending, and while the call is made again
+	kept     []byte      // what was sent, to make the call again of
+	final    bool        // kept is not all: the call can't be made again
+	answered atomic.Bool // nor then
+	repeated bool
+
 	mu       sync.Mutex
+	opening  bool // the call is being made again
 	sentEnd  bool
 	finished bool
 	err      error // how it finished; io.EOF for OK
@@ -60,11 +67,18 @@ func (cc *ClientConn) newStream(ctx context.Context, desc *grpc.StreamDesc, meth
 	}
 	if err != nil {
 		c.over(err)
+		c.leaveLink()
 		return nil, err
 	}
 	s.ctx = ctx
 	if ctx.Done() != nil {
-		s.stop = context.AfterFunc(ctx, func() { s.finish(c.fail(ctx.Err())) })
+		s.stop = context.AfterFunc(ctx, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if !s.opening { // which ctx ends too
+				s.finishLocked(c.fail(ctx.Err()))
+			}
+		})
 	}
 	return s, nil
 }
@@ -73,8 +87,13 @@ func (s *clientStream) Context() context.Context { return s.ctx }
 
 // Header waits for the response's head.
 func (s *clientStream) Header() (metadata.MD, error) {
-	if err := s.call.WaitHead(s.ctx); err != nil {
-		s.finish(s.call.fail(err))
+	for {
+		if err := s.call.WaitHead(s.ctx); err != nil {
+			s.finish(s.call.fail(err))
+		} else if s.repeat(s.call.Received().Err) {
+			continue
+		}
+		break
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,6 +126,8 @@ func (s *clientStream) Trailer() metadata.MD {
 
 // CloseSend says that no more messages come.
 func (s *clientStream) CloseSend() error {
+	s.send.Lock()
+	defer s.send.Unlock()
 	s.mu.Lock()
 	done := s.sentEnd || s.finished
 	s.sentEnd = true
@@ -124,6 +145,8 @@ func (s *clientStream) SendMsg(m any) error {
 	if _, ok := m.(*grpc.PreparedMsg); ok {
 		return errPrepared
 	}
+	s.send.Lock()
+	defer s.send.Unlock()
 	s.mu.Lock()
 	end := !s.desc.ClientStreams
 	finished := s.finished
@@ -137,9 +160,13 @@ func (s *clientStream) SendMsg(m any) error {
 		s.finish(err)
 		return err
 	}
+	s.keep(p.B)
 	n := len(p.B) - prefixLen
 	c.write = h2.Write{Payload: p, End: end, More: !end && s.burst.Add(1) > 2}
 	if err := c.Send(s.ctx, &c.write); err != nil {
+		if err == h2.ErrStreamDone && s.mayRepeat(c.Received().Err) {
+			return nil // whoever receives sees to it
+		}
 		if err != h2.ErrStreamDone {
 			s.finish(c.fail(err))
 		}
@@ -169,8 +196,14 @@ func (s *clientStream) RecvMsg(m any) error {
 		return err
 	}
 	b, compressed, err := c.Next(s.ctx)
+	for err != nil && s.repeat(err) {
+		b, compressed, err = c.Next(s.ctx)
+	}
 	if err != nil {
 		return s.end(err)
+	}
+	if !s.answered.Load() {
+		s.answered.Store(true)
 	}
 	if c.stats != nil && !c.stats.head {
 		r := c.Received()
@@ -217,6 +250,11 @@ func (s *clientStream) end(err error) error {
 func (s *clientStream) finish(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.finishLocked(err)
+}
+
+// finishLocked is finish with s.mu held.
+func (s *clientStream) finishLocked(err error) error {
 	if s.finished {
 		return s.err
 	}
@@ -232,7 +270,12 @@ func (s *clientStream) finish(err error) error {
 	} else {
 		c.over(err)
 	}
-	c.Cancel(h2.Cancel)
+	if c.Conn() != nil {
+		c.Cancel(h2.Cancel)
+	}
+	if c.link != nil {
+		c.link.release()
+	}
 	if s.stop != nil {
 		s.stop()
 	}

@@ -1,7 +1,15 @@
 package fastgrpc_test
 
 import (
+	"context"
+	"net"
+	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
@@ -16,16 +24,6 @@ func TestMain(m *testing.M) { testproc.Main(m, nil) }
 func newServer(t *testing.T) *fastgrpc.Server {
 	t.Helper()
 	return engine.Fast.NewTestServer(fastgrpc.ServerConfig{}).(*fastgrpc.Server)
-}
-
-func newClient(t *testing.T, pipe string) *fastgrpc.ClientConn {
-	t.Helper()
-	cc, err := fastgrpc.NewClient(pipe, fastgrpc.ClientConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cc.Close() })
-	return cc
 }
 
 func TestInterop(t *testing.T) {
@@ -60,4 +58,70 @@ func leftOut(server, client string) map[string]string {
 		out["client_compressed_streaming"] = "grpc.PreparedMsg is encoded by grpc-go's own streams only"
 	}
 	return out
+}
+
+func testContext(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// serve serves on the pipe until the test ends.
+func serve(t testing.TB, pipe string, s interface {
+	Serve(net.Listener) error
+	Stop()
+}) *namedpipe.Listener {
+	t.Helper()
+	lis, err := namedpipe.Listen(context.Background(), pipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); s.Serve(lis) }()
+	t.Cleanup(func() { s.Stop(); <-done })
+	return lis
+}
+
+func newClient(t testing.TB, pipe string) *fastgrpc.ClientConn {
+	return newClientWith(t, pipe, fastgrpc.ClientConfig{})
+}
+
+func newClientWith(t testing.TB, target string, cfg fastgrpc.ClientConfig) *fastgrpc.ClientConn {
+	t.Helper()
+	cc, err := fastgrpc.NewClient(target, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cc.Close() })
+	return cc
+}
+
+func mustCall(ctx context.Context, t testing.TB, cc grpc.ClientConnInterface, opts ...grpc.CallOption) {
+	t.Helper()
+	if _, err := grpc_testing.NewTestServiceClient(cc).EmptyCall(ctx, &grpc_testing.Empty{}, opts...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitState waits until the client is in the state.
+func waitState(ctx context.Context, t testing.TB, cc *fastgrpc.ClientConn, want connectivity.State) {
+	t.Helper()
+	for now := cc.GetState(); now != want; now = cc.GetState() {
+		if !cc.WaitForStateChange(ctx, now) {
+			t.Fatalf("the client is %v, not %v", now, want)
+		}
+	}
+}
+
+// wantText fails unless the error has all the texts.
+func wantText(t testing.TB, err error, texts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want one with %q", texts)
+	}
+	for _, text := range texts {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("error without %q:\n%v", text, err)
+		}
+	}
 }

@@ -331,24 +331,6 @@ func TestCardinality(t *testing.T) {
 	})
 }
 
-// TestTargets: what is no pipe works or is refused by an error that says what to
-// write.
-func TestTargets(t *testing.T) {
-	t.Parallel()
-	for target, want := range map[string]string{
-		"":                     "empty",
-		"dns:///example.com":   "needs name resolution",
-		"https://pipe:/MyPipe": "TLS",
-	} {
-		if cc, err := fastgrpc.NewClient(target, fastgrpc.ClientConfig{}); err == nil {
-			cc.Close()
-			t.Errorf("%q: no error", target)
-		} else if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v", target, err)
-		}
-	}
-}
-
 // oddOption is a call option of nobody's.
 type oddOption struct{ grpc.CallOption }
 

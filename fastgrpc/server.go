@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
@@ -46,6 +47,12 @@ type ServerConfig struct {
 	// Codec encodes and decodes all messages, whatever their content-subtype.
 	// Nil means the codec that is registered for the subtype.
 	Codec encoding.CodecV2
+
+	// KeepAlive closes connections in order at an age or after a time without
+	// calls, which takes up to twice as long, and sends pings to silent clients. Its
+	// zero value does nothing of it, unlike grpc-go's, which sends pings every two
+	// hours: the end of a pipe shows at once.
+	KeepAlive keepalive.ServerParameters
 
 	// Limits bound what a client can make the server hold or do.
 	Limits Limits

@@ -3,7 +3,9 @@ package fastgrpc
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -23,6 +25,10 @@ type serverConn struct {
 	lim  h2.Limits
 	peer *peer.Peer
 	base context.Context
+
+	mu     sync.Mutex
+	timers [2]*time.Timer // of its age and of its idleness
+	ended  bool
 }
 
 // accept accepts until the listener fails or is closed by stop.
@@ -76,6 +82,9 @@ func (c *serverConn) serve() {
 	}
 	hc := h2.NewConn(h2.NewCarrier(conn), c, true, c.lim, nil)
 	s := c.srv
+	if k := s.cfg.KeepAlive; k.Time > 0 {
+		hc.KeepAlive(max(k.Time, time.Second), k.Timeout, true)
+	}
 	s.mu.Lock()
 	c.h2 = hc
 	stopped, draining := s.stopped, s.draining
@@ -86,7 +95,48 @@ func (c *serverConn) serve() {
 	case draining:
 		hc.Drain("")
 	}
+	c.limitLife(hc)
 	hc.Serve()
+}
+
+// limitLife closes the connection when its time has come.
+func (c *serverConn) limitLife(hc *h2.Conn) {
+	k := c.srv.cfg.KeepAlive
+	if k.MaxConnectionAge > 0 {
+		// As in grpc-go a tenth more or less, so that clients don't all come back at
+		// the same time.
+		c.after(0, time.Duration(float64(k.MaxConnectionAge)*(0.9+0.2*rand.Float64())), func() {
+			hc.Drain("max_age")
+			if k.MaxConnectionAgeGrace > 0 {
+				c.after(0, k.MaxConnectionAgeGrace, hc.Close)
+			}
+		})
+	}
+	if k.MaxConnectionIdle > 0 {
+		c.closeIdle(hc, k.MaxConnectionIdle, 0)
+	}
+}
+
+// closeIdle closes the connection if it has no calls and there was none since
+// their number was seen.
+func (c *serverConn) closeIdle(hc *h2.Conn, after time.Duration, seen uint64) {
+	c.after(1, after, func() {
+		busy, opened := hc.Load()
+		if busy == 0 && opened == seen {
+			hc.Drain("max_idle")
+			return
+		}
+		c.closeIdle(hc, after, opened)
+	})
+}
+
+// after sets a timer, unless the connection has ended.
+func (c *serverConn) after(which int, d time.Duration, f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.timers[which] = time.AfterFunc(d, f)
+	}
 }
 
 // handshake finds out who the client is.
@@ -140,10 +190,20 @@ func (c *serverConn) drain() {
 	}
 }
 
-// Ready, GoAway and Closed are for h2.Conn.
+// Ready and GoAway are for clients.
 func (c *serverConn) Ready(*h2.Conn)                   {}
 func (c *serverConn) GoAway(*h2.Conn, *h2.GoAwayError) {}
+
+// Closed forgets the connection.
 func (c *serverConn) Closed(*h2.Conn, error) {
+	c.mu.Lock()
+	c.ended = true
+	for _, t := range c.timers {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	c.mu.Unlock()
 	if h := c.srv.stats; h != nil {
 		h.conn(c.base, &stats.ConnEnd{})
 	}

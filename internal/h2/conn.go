@@ -97,6 +97,12 @@ type Conn struct {
 	tries  bool // of the carrier
 	guard  *Sentinel
 
+	// Judge, if not nil, says what is wrong with the first bytes that a server has
+	// sent, if anything is, and makes the error of a connection that ends before the
+	// server's settings are there. It is set before Start, keeps nothing, and is
+	// called with the connection locked.
+	Judge func(first []byte, err error) error
+
 	mu      sync.Mutex
 	err     error // why the connection has ended
 	streams map[uint32]*Stream
@@ -110,6 +116,9 @@ type Conn struct {
 	peerWindow   int64 // initial
 	peerStreams  uint32
 	settled      bool // its first SETTINGS are there
+
+	first [firstBytes]byte // what a server began with
+	had   int              // bytes in first
 
 	// Sending.
 	sendWindow int64
@@ -135,6 +144,8 @@ type Conn struct {
 	flushed   chan struct{} // closed when nothing is left to write, if somebody waits for that
 	pings     map[[8]byte]chan<- struct{}
 	pingCount uint64
+	keep      *keeper // nil without keep-alive
+	strikes   strikes // server: the client's pings
 
 	resets, glitches rate // the reader's
 	progress         int  // HEADERS and DATA either way since the last glitch; guarded by mu
@@ -201,6 +212,14 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
+// Load returns how many streams are open, and a number that grows with each that
+// is opened.
+func (c *Conn) Load() (open int, opened uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(len(c.streams), c.busy), uint64(c.nextID)
+}
+
 // Close ends the connection and all its streams at once.
 func (c *Conn) Close() { c.fail(ErrClosed) }
 
@@ -215,8 +234,14 @@ func (c *Conn) fail(err error) {
 		c.mu.Unlock()
 		return
 	}
+	if c.Judge != nil && !c.settled {
+		err = c.Judge(c.first[:c.had], err)
+	}
 	c.err = err
 	c.draining = true
+	if c.keep != nil {
+		c.keep.timer.Stop()
+	}
 	var last []byte
 	switch words := c.lastWords(err); {
 	case words == nil:

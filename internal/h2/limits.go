@@ -41,6 +41,10 @@ type Limits struct {
 	// GlitchesPerSecond how many it may go on with. Default 10000 and 1000.
 	Glitches          int
 	GlitchesPerSecond int
+	// PingInterval is the time between a client's pings that a server lets pass. It
+	// ends the connection at the fifth that comes sooner with nothing of a call
+	// sent between them. Default 250 ms; .NET clients can be set to ping every second.
+	PingInterval time.Duration
 	// Settings is the number of settings in one frame. Default 32.
 	Settings int
 	// Handshake is the time from the start of the connection to the peer's
@@ -76,6 +80,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.ResetsPerSecond, 200)
 	or(&l.Glitches, 10000)
 	or(&l.GlitchesPerSecond, 1000)
+	or(&l.PingInterval, 250*time.Millisecond)
 	or(&l.Settings, 32)
 	or(&l.Handshake, 10*time.Second)
 	or(&l.HeaderTime, 10*time.Second)

@@ -75,7 +75,7 @@ func (c *Conn) fill() error {
 		}
 		rd.own, rd.buf, rd.r, rd.w = own, *own, 0, n
 		rd.adapt(n)
-		return nil
+		return c.hasRead((*own)[:n])
 	}
 	rd.room()
 	n, err := c.car.ReadInto(rd.buf[rd.w:], nil)
@@ -86,7 +86,25 @@ func (c *Conn) fill() error {
 		return err
 	}
 	rd.w += n
-	return nil
+	return c.hasRead(rd.buf[rd.w-n : rd.w])
+}
+
+// firstBytes is how many of a server's first bytes are kept for Conn.Judge.
+const firstBytes = 24
+
+// hasRead takes note of what was read. Before the server's settings are there it
+// asks whether they can still come.
+func (c *Conn) hasRead(p []byte) error {
+	if c.keep != nil {
+		c.keep.reads.Add(1)
+	}
+	if c.rd.begun || c.Judge == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.had += copy(c.first[c.had:], p)
+	return c.Judge(c.first[:c.had], nil)
 }
 
 // spill is how much is read behind the end of a message that is read directly:
@@ -119,6 +137,9 @@ func (c *Conn) fillDirect() (bool, error) {
 	}
 	rd.r, rd.w, rd.size = 0, 0, spill
 	n, err := c.car.ReadInto(p, rd.buf)
+	if c.keep != nil {
+		c.keep.reads.Add(1)
+	}
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}

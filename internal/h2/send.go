@@ -95,6 +95,7 @@ func (st *Stream) Send(ctx context.Context, w *Write) error {
 // is held.
 func (c *Conn) queueWrite(st *Stream, w *Write) bool {
 	c.progress++
+	c.strikes.wrote = true
 	if w.Head != nil {
 		c.queueBlock(st.id, w.Head, false)
 		w.Head = nil

@@ -145,6 +145,9 @@ func (c *Conn) onPing(f frame, p []byte) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.server && !f.has(flagAck) && c.strikes.ping(time.Now(), c.lim.PingInterval) {
+		return connError(EnhanceYourCalm, "too_many_pings") // as grpc-go says it: clients look for this
+	}
 	if f.has(flagAck) {
 		if ch := c.pings[data]; ch != nil {
 			delete(c.pings, data)

@@ -1,0 +1,96 @@
+package fastgrpc_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/interop/grpc_testing"
+
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
+)
+
+// TestTargets: what is not a pipe works too, with credentials; what needs name
+// resolution is refused.
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	plain := fastgrpc.ClientConfig{Credentials: insecure.NewCredentials()}
+	s := newServer(t)
+	t.Cleanup(s.Stop)
+	tcp, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(tcp)
+	targets := []string{tcp.Addr().String()}
+	if runtime.GOOS != "windows" {
+		path := t.TempDir() + "/x"
+		unix, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go s.Serve(unix)
+		targets = append(targets, "unix:"+path, "unix://"+path)
+	}
+	for _, target := range targets {
+		cc, err := fastgrpc.NewClient(target, plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustCall(testContext(t), t, cc)
+		cc.Close()
+		_, err = fastgrpc.NewClient(target, fastgrpc.ClientConfig{})
+		wantText(t, err, target, "only pipes need no credentials")
+	}
+	for target, want := range map[string]string{
+		"":                     "empty",
+		"dns:///x:1":           "needs name resolution",
+		"xds:///x":             "grpc.NewClient",
+		"passthrough:///x:1":   "grpc.NewClient",
+		"https://pipe:/MyPipe": "TLS",
+	} {
+		_, err := fastgrpc.NewClient(target, plain)
+		if !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%s: %v", target, err)
+		}
+		wantText(t, err, target, want)
+	}
+}
+
+// TestIdle: a client without calls gives up its connections, and comes back.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	ctx, pipe := testContext(t), testproc.PipeName()
+	serve(t, pipe, newServer(t))
+	for _, cfg := range []fastgrpc.ClientConfig{{}, {Connections: 3}} {
+		cfg.IdleTimeout = 50 * time.Millisecond
+		cc := newClientWith(t, pipe, cfg)
+		for range 3 {
+			mustCall(ctx, t, cc)
+			waitState(ctx, t, cc, connectivity.Idle)
+		}
+		// A call under way keeps it awake.
+		stream, err := grpc_testing.NewTestServiceClient(cc).FullDuplexCall(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waitState(ctx, t, cc, connectivity.Ready)
+		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		defer cancel()
+		if cc.WaitForStateChange(short, connectivity.Ready) {
+			t.Errorf("with a call under way the client became %v", cc.GetState())
+		}
+		stream.CloseSend()
+		if _, err := stream.Recv(); err == nil {
+			t.Error("a message of nothing")
+		}
+		waitState(ctx, t, cc, connectivity.Idle)
+	}
+}
