@@ -13,9 +13,13 @@ const (
 	quickAlone  = 50 * time.Microsecond
 	// measureOne in so many calls is timed.
 	measureOne = 64
-	// probation is for how many calls a method's handler runs elsewhere after it
-	// was found to block.
-	probation = 4096
+	// leastProbation is for how many calls a method's handler runs elsewhere after
+	// it was found to block; each time that happens again it is four times as
+	// many, up to mostProbation, and half as many for every goodBehavior calls
+	// without.
+	leastProbation = 256
+	mostProbation  = 16384
+	goodBehavior   = 4096
 )
 
 // A quickness is what is known of how long a method's handler takes. One that
@@ -25,6 +29,7 @@ type quickness struct {
 	calls atomic.Uint32
 	mean  atomic.Int64 // nanoseconds, of some calls; 0 if none was timed
 	wait  atomic.Int32 // calls until it may run on the reader again
+	next  atomic.Int32 // the next probation; 0 for the least
 }
 
 // inline reports whether the call's handler should run on the reader.
@@ -46,6 +51,9 @@ func (q *quickness) inline(c *serverCall) bool {
 // begin and end enclose the handler.
 func (q *quickness) begin() time.Time {
 	n := q.calls.Add(1)
+	if n%goodBehavior == 0 {
+		q.next.Store(q.next.Load() / 2)
+	}
 	if n%measureOne == 0 || n <= 4 {
 		return time.Now()
 	}
@@ -65,4 +73,8 @@ func (q *quickness) end(start time.Time) {
 }
 
 // tookOver says that the handler kept the reader for too long.
-func (q *quickness) tookOver() { q.wait.Store(probation) }
+func (q *quickness) tookOver() {
+	n := max(q.next.Load(), leastProbation)
+	q.wait.Store(n)
+	q.next.Store(min(4*n, mostProbation))
+}

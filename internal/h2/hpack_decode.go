@@ -102,7 +102,7 @@ func (d *decoder) literal(b []byte) ([]byte, error) {
 	}
 	var f Field
 	if i == 0 {
-		if f.Name, b, err = d.str(b); err != nil {
+		if f.Name, b, err = d.str(b, keep); err != nil {
 			return nil, err
 		}
 		if !validName(f.Name) {
@@ -117,7 +117,7 @@ func (d *decoder) literal(b []byte) ([]byte, error) {
 		f.Name = named.Name
 		d.bad = d.bad || d.taint && !validName(f.Name)
 	}
-	if f.Value, b, err = d.str(b); err != nil {
+	if f.Value, b, err = d.str(b, keep); err != nil {
 		return nil, err
 	}
 	if keep {
@@ -187,9 +187,9 @@ func (d *decoder) evict(n uint32) {
 	}
 }
 
-// str decodes a string literal. No string of a list within the limit is longer
-// than the limit, so a longer one is not decoded, only skipped.
-func (d *decoder) str(b []byte) (string, []byte, error) {
+// str decodes a string literal. What goes into the table will come again as an
+// index; other strings are remembered here.
+func (d *decoder) str(b []byte, kept bool) (string, []byte, error) {
 	if len(b) == 0 {
 		return "", nil, errBlock
 	}
@@ -203,7 +203,7 @@ func (d *decoder) str(b []byte) (string, []byte, error) {
 		return "", nil, errBlock
 	}
 	raw, rest := b[:n], b[n:]
-	if len(raw) > maxIntern {
+	if kept || len(raw) > maxIntern {
 		s, err := d.plain(raw, coded)
 		return s, rest, err
 	}
