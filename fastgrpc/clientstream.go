@@ -142,8 +142,9 @@ func (s *clientStream) CloseSend() error {
 // how.
 func (s *clientStream) SendMsg(m any) error {
 	c := &s.call
-	if _, ok := m.(*grpc.PreparedMsg); ok {
-		return errPrepared
+	m, comp, err := outgoing(m, c.comp)
+	if err != nil {
+		return err
 	}
 	s.send.Lock()
 	defer s.send.Unlock()
@@ -155,7 +156,7 @@ func (s *clientStream) SendMsg(m any) error {
 	if finished {
 		return s.sendDone(end)
 	}
-	p, length, err := c.codec.encode(m, c.comp, c.maxSend, &c.scratch)
+	p, length, err := c.codec.encode(m, comp, c.maxSend, &c.scratch)
 	if err != nil {
 		s.finish(err)
 		return err

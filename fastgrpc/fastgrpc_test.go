@@ -43,21 +43,9 @@ func TestInterop(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { cc.Close() })
-			interoptest.Test(t, target, leftOut(server.Name, client.Name))
+			interoptest.Test(t, target, nil)
 		})
 	}
-}
-
-// leftOut names the cases that a pairing can't do, and why.
-func leftOut(server, client string) map[string]string {
-	out := map[string]string{}
-	if server == "fastgrpc" {
-		out["server_compressed_streaming"] = "grpc.PreparedMsg is encoded by grpc-go's own streams only"
-	}
-	if client == "fastgrpc" {
-		out["client_compressed_streaming"] = "grpc.PreparedMsg is encoded by grpc-go's own streams only"
-	}
-	return out
 }
 
 func testContext(t testing.TB) context.Context {

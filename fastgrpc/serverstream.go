@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -47,10 +48,11 @@ func (s *serverStream) SetTrailer(md metadata.MD)       { s.ctx.SetTrailer(md) }
 
 func (s *serverStream) SendMsg(m any) error {
 	c := s.call
-	if _, ok := m.(*grpc.PreparedMsg); ok {
-		return errPrepared
+	m, comp, err := outgoing(m, c.comp)
+	if err != nil {
+		return err
 	}
-	p, length, err := c.codec.encode(m, c.comp, c.srv.cfg.MaxSendMessage, &c.scratch)
+	p, length, err := c.codec.encode(m, comp, c.srv.cfg.MaxSendMessage, &c.scratch)
 	if err != nil {
 		return err
 	}
@@ -117,7 +119,24 @@ func (s *serverStream) atEOF() error {
 	return io.EOF
 }
 
-var errPrepared = status.Error(codes.Internal, "grpc.PreparedMsg can't be sent by package fastgrpc: it is encoded by grpc-go's own streams only")
+// An Uncompressed is given to SendMsg in the place of its Message, which then
+// goes without compression on a stream that compresses.
+type Uncompressed struct{ Message any }
+
+// outgoing returns the message that a stream is given to send, and what
+// compresses it.
+func outgoing(m any, comp encoding.Compressor) (any, encoding.Compressor, error) {
+	switch m := m.(type) {
+	case *grpc.PreparedMsg:
+		return nil, nil, errPrepared
+	case Uncompressed:
+		return m.Message, nil, nil
+	}
+	return m, comp, nil
+}
+
+var errPrepared = status.Error(codes.Internal, "fastgrpc: grpc.PreparedMsg is encoded by grpc-go's own streams only; send the message itself, "+
+	"or fastgrpc.Uncompressed if it is to go without compression")
 
 // callCtx is also the call's grpc.ServerTransportStream, which grpc.SetHeader and
 // its like look for in the context.

@@ -10,6 +10,8 @@ import (
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 )
 
 // Stats returns the stats handler of a server with the test service.
@@ -70,11 +72,12 @@ type anyStream interface {
 
 // sendPlain sends a message uncompressed on a stream that compresses. plain is
 // a stream of the same kind without compression: grpc-go has no option for
-// one message, but a prepared message carries its encoding with it.
+// one message, but a prepared message carries its encoding with it. It prepares
+// messages for its own streams only.
 func sendPlain[S anyStream](stream, plain S, m any) error {
 	var msg grpc.PreparedMsg
-	if err := msg.Encode(plain, m); err != nil {
-		return err
+	if msg.Encode(plain, m) != nil {
+		return stream.SendMsg(fastgrpc.Uncompressed{Message: m})
 	}
 	return stream.SendMsg(&msg)
 }
