@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/grpcpipe/grpcpipe"
@@ -59,35 +57,37 @@ var clientVariants = []variant{
 
 // The .NET peer's client against a Go server, every case.
 func TestSoakDotNetClientToGoServer(t *testing.T) {
-	dotnetpeer.Program(t)
-	for _, v := range clientVariants {
-		t.Run(v.name, func(t *testing.T) {
-			mark := seen.Row(t, "dotnet-go-"+v.name)
-			pipe := testproc.PipeName()
-			s := interoptest.NewServer(serverOptions(t, v)...)
-			t.Cleanup(s.Stop)
-			serve(t, s, pipe)
-			ctx, cancel := context.WithTimeout(t.Context(), clientLimit)
-			defer cancel()
-			results, err := dotnetpeer.RunClient(ctx, t, pipe, nil, v.args...)
-			if err != nil {
-				t.Error(err)
-			}
-			passed := 0
-			for _, name := range dotnetpeer.Cases {
-				t.Run(name, func(t *testing.T) {
-					if err, ok := results[name]; err != nil || !ok {
-						t.Error(err)
-						return
-					}
-					passed++
-				})
-			}
-			all := len(dotnetpeer.Cases)
-			mark.Say("%d of %d", passed, all)
-			soak.Report(t, ".NET client to Go server, "+v.name, fmt.Sprintf("%d cases", all), fmt.Sprintf("%d passed", passed))
-		})
-	}
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		dotnetpeer.Program(t)
+		for _, v := range clientVariants {
+			t.Run(v.name, func(t *testing.T) {
+				mark := seen.RowOf(t, "dotnet-go-"+v.name, e.Name)
+				pipe := testproc.PipeName()
+				s := e.NewTestServer(serverConfig(t, v))
+				t.Cleanup(s.Stop)
+				serve(t, s, pipe)
+				ctx, cancel := context.WithTimeout(t.Context(), clientLimit)
+				defer cancel()
+				results, err := dotnetpeer.RunClient(ctx, t, pipe, nil, v.args...)
+				if err != nil {
+					t.Error(err)
+				}
+				passed := 0
+				for _, name := range dotnetpeer.Cases {
+					t.Run(name, func(t *testing.T) {
+						if err, ok := results[name]; err != nil || !ok {
+							t.Error(err)
+							return
+						}
+						passed++
+					})
+				}
+				all := len(dotnetpeer.Cases)
+				mark.Say("%d of %d", passed, all)
+				soak.Report(t, ".NET client to Go server, "+e.Name+", "+v.name, fmt.Sprintf("%d cases", all), fmt.Sprintf("%d passed", passed))
+			})
+		}
+	})
 }
 
 var serverVariants = []variant{
@@ -97,35 +97,39 @@ var serverVariants = []variant{
 
 // Go's client against Kestrel, every case that the peer's service can do.
 func TestSoakGoClientToKestrel(t *testing.T) {
-	dotnetpeer.Program(t)
-	variants := serverVariants
-	if runtime.GOOS == "windows" {
-		variants = append(variants[:len(variants):len(variants)], variant{name: "everyone", args: []string{"--everyone"}})
-	}
-	for _, v := range variants {
-		t.Run(v.name, func(t *testing.T) { runGoClient(t, "Kestrel", "go-kestrel-"+v.name, v) })
-	}
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		dotnetpeer.Program(t)
+		variants := serverVariants
+		if runtime.GOOS == "windows" {
+			variants = append(variants[:len(variants):len(variants)], variant{name: "everyone", args: []string{"--everyone"}})
+		}
+		for _, v := range variants {
+			t.Run(v.name, func(t *testing.T) { runGoClient(t, e, "Kestrel", "go-kestrel-"+v.name, v) })
+		}
+	})
 }
 
 // Go's client against Kestrel on NamedPipeServerStream, .NET's other way to
 // serve a pipe's name off Windows.
 func TestSoakGoClientToNamedPipeServerStream(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("the peer has this listener off Windows only: on Windows Kestrel's own uses NamedPipeServerStream")
-	}
-	dotnetpeer.Program(t)
-	for _, v := range serverVariants {
-		v.args = append(v.args[:len(v.args):len(v.args)], "--stream-listener")
-		t.Run(v.name, func(t *testing.T) { runGoClient(t, "NamedPipeServerStream", "go-stream-"+v.name, v) })
-	}
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		if runtime.GOOS == "windows" {
+			t.Skip("the peer has this listener off Windows only: on Windows Kestrel's own uses NamedPipeServerStream")
+		}
+		dotnetpeer.Program(t)
+		for _, v := range serverVariants {
+			v.args = append(v.args[:len(v.args):len(v.args)], "--stream-listener")
+			t.Run(v.name, func(t *testing.T) { runGoClient(t, e, "NamedPipeServerStream", "go-stream-"+v.name, v) })
+		}
+	})
 }
 
-func runGoClient(t *testing.T, server, row string, v variant) {
+func runGoClient(t *testing.T, e engine.Engine, server, row string, v variant) {
 	t.Helper()
-	mark := seen.Row(t, row)
+	mark := seen.RowOf(t, row, e.Name)
 	pipe := testproc.PipeName()
 	peer := dotnetpeer.StartServer(t, pipe, v.args...)
-	target, conn := newTarget(t, pipe, v)
+	target, conn := newTarget(t, e, pipe, v)
 	passed := interoptest.Test(t, target, kestrelLeftOut)
 	conn.Close()
 	// The peer's stand-in listener doesn't end its connections when Kestrel
@@ -137,11 +141,11 @@ func runGoClient(t *testing.T, server, row string, v variant) {
 	}
 	all := len(interoptest.Cases()) - len(kestrelLeftOut)
 	mark.Say("%d of %d", passed, all)
-	soak.Report(t, "Go client to "+server+", "+v.name, fmt.Sprintf("%d cases", all), fmt.Sprintf("%d passed", passed))
+	soak.Report(t, "Go client, "+e.Name+", to "+server+", "+v.name, fmt.Sprintf("%d cases", all), fmt.Sprintf("%d passed", passed))
 }
 
 // serve serves s on the pipe. The caller stops s.
-func serve(t *testing.T, s *grpc.Server, pipe string) {
+func serve(t *testing.T, s engine.Server, pipe string) {
 	t.Helper()
 	lis, err := namedpipe.Listen(t.Context(), pipe)
 	if err != nil {
@@ -150,7 +154,7 @@ func serve(t *testing.T, s *grpc.Server, pipe string) {
 	go s.Serve(lis) // ends with Stop or GracefulStop
 }
 
-func newTarget(t *testing.T, pipe string, v variant) (interoptest.Target, io.Closer) {
+func newTarget(t *testing.T, e engine.Engine, pipe string, v variant) (interoptest.Target, engine.Conn) {
 	t.Helper()
 	var cfg fastgrpc.ClientConfig
 	if v.tls {
@@ -159,7 +163,7 @@ func newTarget(t *testing.T, pipe string, v variant) (interoptest.Target, io.Clo
 	if v.trust {
 		cfg.Dialer = &namedpipe.Dialer{Server: namedpipe.Trust{Anyone: true}}
 	}
-	target, conn, err := engine.GRPC.NewTarget(pipe, cfg)
+	target, conn, err := e.NewTarget(pipe, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,17 +172,16 @@ func newTarget(t *testing.T, pipe string, v variant) (interoptest.Target, io.Clo
 	return target, conn
 }
 
-func serverOptions(t *testing.T, v variant) []grpc.ServerOption {
+func serverConfig(t *testing.T, v variant) (cfg fastgrpc.ServerConfig) {
 	t.Helper()
-	opts := grpcpipe.ServerOptions()
 	if v.tls {
 		cert, err := tls.LoadX509KeyPair(testdata("cert.pem"), testdata("key.pem"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		opts = append(opts, grpc.Creds(grpcpipe.NewCredentials(credentials.NewServerTLSFromCert(&cert))))
+		cfg.Credentials = grpcpipe.NewCredentials(credentials.NewServerTLSFromCert(&cert))
 	}
-	return opts
+	return cfg
 }
 
 func roots(t *testing.T) *x509.CertPool {

@@ -9,25 +9,34 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/stats"
 
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
-	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// Go's client against Go's server, every case.
+// Go's client against Go's server, every case: both of one implementation, and
+// each server with a client of the other one.
 func TestGoToGo(t *testing.T) {
-	for _, v := range []variant{{name: "plain"}, {name: "tls", tls: true}} {
-		t.Run(v.name, func(t *testing.T) {
-			mark := seen.Row(t, "go-go-"+v.name)
-			pipe := testproc.PipeName()
-			s := interoptest.NewServer(serverOptions(t, v)...)
-			t.Cleanup(s.Stop)
-			serve(t, s, pipe)
-			target, _ := newTarget(t, pipe, v)
-			mark.Say("%d of %d", interoptest.Test(t, target, nil), len(interoptest.Cases()))
-		})
+	for _, server := range engine.All {
+		for _, client := range engine.All {
+			for _, v := range []variant{{name: "plain"}, {name: "tls", tls: true}} {
+				if client.Name != server.Name {
+					v.name = "other-" + v.name
+				}
+				t.Run(server.Name+"/"+v.name, func(t *testing.T) {
+					mark := seen.RowOf(t, "go-go-"+v.name, server.Name)
+					pipe := testproc.PipeName()
+					s := server.NewTestServer(serverConfig(t, v))
+					t.Cleanup(s.Stop)
+					serve(t, s, pipe)
+					target, _ := newTarget(t, client, pipe, v)
+					mark.Say("%d of %d", interoptest.Test(t, target, nil), len(interoptest.Cases()))
+				})
+			}
+		}
 	}
 }
 
@@ -46,23 +55,14 @@ func TestPlainGRPC(t *testing.T) {
 			return grpc.NewClient("passthrough:///localhost", opts...)
 		}
 	}
-	for _, tt := range []struct {
-		name   string
-		server []grpc.ServerOption
-		ours   bool // the client is ours
-	}{
-		{name: "both"},
-		{name: "client", server: serverOptions(t, variant{})},
-		{name: "server", ours: true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			mark := seen.Row(t, "plain-grpc-"+tt.name)
+	test := func(name string, e engine.Engine, s engine.Server, ours bool) {
+		t.Run(name+"/"+e.Name, func(t *testing.T) {
+			mark := seen.RowOf(t, "plain-grpc-"+name, e.Name)
 			pipe := testproc.PipeName()
-			s := interoptest.NewServer(tt.server...)
 			t.Cleanup(s.Stop)
 			serve(t, s, pipe)
-			target, _ := newTarget(t, pipe, variant{})
-			if !tt.ours {
+			target, _ := newTarget(t, e, pipe, variant{})
+			if !ours {
 				target.Dial = plain(pipe)
 				cc, err := target.Dial()
 				if err != nil {
@@ -71,8 +71,12 @@ func TestPlainGRPC(t *testing.T) {
 				t.Cleanup(func() { cc.Close() })
 				target.Conn = cc
 			}
-			target.Iterations = soak.N(1000)
 			mark.Say("%d of %d", interoptest.Test(t, target, nil), len(interoptest.Cases()))
 		})
+	}
+	test("both", engine.GRPC, interoptest.NewServer(), false)
+	for _, e := range engine.All {
+		test("client", e, e.NewTestServer(fastgrpc.ServerConfig{}), false)
+		test("server", e, interoptest.NewServer(), true)
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"google.golang.org/grpc"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 
-	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
@@ -30,9 +31,14 @@ func limited(t testing.TB, d time.Duration) context.Context {
 }
 
 // newConn returns a channel that is closed with the test.
-func newConn(t testing.TB, pipe string, opts ...grpc.DialOption) *grpc.ClientConn {
+func newConn(t testing.TB, e engine.Engine, pipe string) engine.Conn {
 	t.Helper()
-	cc, err := grpcpipe.NewClient(pipe, opts...)
+	return newConnWith(t, e, pipe, fastgrpc.ClientConfig{})
+}
+
+func newConnWith(t testing.TB, e engine.Engine, pipe string, cfg fastgrpc.ClientConfig) engine.Conn {
+	t.Helper()
+	cc, err := e.NewClient(pipe, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,9 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
-	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 	"github.com/grpcpipe/grpcpipe/policy"
@@ -21,47 +22,51 @@ import (
 // impersonation level, and that the article's client, which is anonymous, meets
 // a same-user policy on the default listener as it is.
 func TestDotNetIdentity(t *testing.T) {
-	dotnetpeer.Program(t)
-	for level, want := range map[string]namedpipe.ImpersonationLevel{
-		"Anonymous":      namedpipe.Anonymous, // the article's
-		"Identification": namedpipe.Identification,
-		"Impersonation":  namedpipe.Impersonation,
-		"Delegation":     namedpipe.Delegation,
-	} {
-		t.Run(level, func(t *testing.T) {
-			seen, results := callUnderPolicy(t, policy.SameUser(), "--impersonation", level)
-			for name, err := range results {
-				if err != nil {
-					t.Errorf("%s: %v", name, err)
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		dotnetpeer.Program(t)
+		for level, want := range map[string]namedpipe.ImpersonationLevel{
+			"Anonymous":      namedpipe.Anonymous, // the article's
+			"Identification": namedpipe.Identification,
+			"Impersonation":  namedpipe.Impersonation,
+			"Delegation":     namedpipe.Delegation,
+		} {
+			t.Run(level, func(t *testing.T) {
+				seen, results := callUnderPolicy(t, e, policy.SameUser(), "--impersonation", level)
+				for name, err := range results {
+					if err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
 				}
-			}
-			if len(seen) == 0 {
-				t.Fatal("the server has seen no call")
-			}
-			for _, p := range seen {
-				if !p.SameUser || p.PID == 0 {
-					t.Errorf("the client is %+v", p)
+				if len(seen) == 0 {
+					t.Fatal("the server has seen no call")
 				}
-				checkLevel(t, p, want)
-			}
-		})
-	}
+				for _, p := range seen {
+					if !p.SameUser || p.PID == 0 {
+						t.Errorf("the client is %+v", p)
+					}
+					checkLevel(t, p, want)
+				}
+			})
+		}
+	})
 }
 
 // TestDotNetRefused: a policy that the .NET client doesn't meet refuses it.
 func TestDotNetRefused(t *testing.T) {
-	dotnetpeer.Program(t)
-	_, results := callUnderPolicy(t, policy.Check("somebody else", func(context.Context, *namedpipe.Peer) error { return errors.New("no") }))
-	for name, err := range results {
-		if err == nil {
-			t.Errorf("%s passed", name)
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		dotnetpeer.Program(t)
+		_, results := callUnderPolicy(t, e, policy.Check("somebody else", func(context.Context, *namedpipe.Peer) error { return errors.New("no") }))
+		for name, err := range results {
+			if err == nil {
+				t.Errorf("%s passed", name)
+			}
 		}
-	}
+	})
 }
 
 // callUnderPolicy runs a few of the .NET client's cases against a server with
 // the requirement for every method.
-func callUnderPolicy(t *testing.T, r policy.Requirement, args ...string) (seen []*namedpipe.Peer, results map[string]error) {
+func callUnderPolicy(t *testing.T, e engine.Engine, r policy.Requirement, args ...string) (seen []*namedpipe.Peer, results map[string]error) {
 	t.Helper()
 	guard, err := policy.New(policy.Config{Rules: map[string]policy.Requirement{"*": r}})
 	if err != nil {
@@ -77,7 +82,10 @@ func callUnderPolicy(t *testing.T, r policy.Requirement, args ...string) (seen [
 		return handler(ctx, req)
 	}
 	pipe := testproc.PipeName()
-	s := interoptest.NewServer(append(append(grpcpipe.ServerOptions(), grpc.ChainUnaryInterceptor(note)), guard.ServerOptions()...)...)
+	s := e.NewTestServer(fastgrpc.ServerConfig{
+		UnaryInterceptors:  []grpc.UnaryServerInterceptor{note, guard.UnaryInterceptor()},
+		StreamInterceptors: []grpc.StreamServerInterceptor{guard.StreamInterceptor()},
+	})
 	t.Cleanup(s.Stop)
 	serve(t, s, pipe)
 	ctx, cancel := context.WithTimeout(t.Context(), clientLimit)

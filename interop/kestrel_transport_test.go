@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
 	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
@@ -39,17 +40,26 @@ func TestKestrelTransport(t *testing.T) {
 		"CompleteTransport_BeforeClientHasReadLastBytes_DontLoseData":           closeBeforeClientHasRead,
 		"DisposeAsync_BeforeClientHasReadLastBytes_DontLoseData":                closeAllBeforeClientHasRead,
 		"ListenNamedPipeEndpoint_NonWindowsOperatingSystem_ErrorAsync":          listenOnEverySystem,
-		"ListenNamedPipeEndpoint_CustomNamedPipeEndpointTransport":              customListener,
 		"ListenNamedPipeEndpoint_HelloWorld_ClientSuccess":                      helloWorld,
 		"ListenNamedPipeEndpoint_Impersonation_ClientSuccess":                   impersonation,
-		"ListenNamedPipeEndpoint_Security_PerEndpointSecuritySettings":          accessOfEachListener,
 		"ListenNamedPipeEndpoint_ProtocolVersion_ClientSuccess":                 protocolVersions,
 		"ListenNamedPipeEndpoint_Tls_ClientSuccess":                             protocolVersionsTLS,
-		"ListenNamedPipeEndpoint_FromUrl_HelloWorld_ClientSuccess":              fromURL,
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen.Row(t, name)
 			test(t)
+		})
+	}
+	for name, test := range map[string]func(*testing.T, engine.Engine){ // those with gRPC
+		"ListenNamedPipeEndpoint_CustomNamedPipeEndpointTransport":     customListener,
+		"ListenNamedPipeEndpoint_Security_PerEndpointSecuritySettings": accessOfEachListener,
+		"ListenNamedPipeEndpoint_FromUrl_HelloWorld_ClientSuccess":     fromURL,
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine.Each(t, func(t *testing.T, e engine.Engine) {
+				seen.RowOf(t, name, e.Name)
+				test(t, e)
+			})
 		})
 	}
 }

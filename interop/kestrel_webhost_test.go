@@ -13,8 +13,8 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/grpcpipe/grpcpipe"
-	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
@@ -33,13 +33,13 @@ func listenOnEverySystem(t *testing.T) {
 
 // Kestrel takes a transport of the program's own. A Go server takes any
 // net.Listener, ours in a wrapper too.
-func customListener(t *testing.T) {
+func customListener(t *testing.T, e engine.Engine) {
 	pipe := testproc.PipeName()
 	lis := tap(t, pipe)
-	s := interoptest.NewServer(grpcpipe.ServerOptions()...)
+	s := e.NewTestServer(fastgrpc.ServerConfig{})
 	t.Cleanup(s.Stop)
 	go s.Serve(lis) // ends with Stop
-	mustPing(t.Context(), t, newConn(t, pipe))
+	mustPing(t.Context(), t, newConn(t, e, pipe))
 	if n := len(lis.seen()); n != 1 {
 		t.Errorf("the wrapper saw %d connections", n)
 	}
@@ -157,8 +157,8 @@ func (l peerListener) Accept() (net.Conn, error) {
 
 // Two pipes of one server, each with an access of its own. That others are kept
 // out and let in is proven in package namedpipe, by other users.
-func accessOfEachListener(t *testing.T) {
-	s := interoptest.NewServer(grpcpipe.ServerOptions()...)
+func accessOfEachListener(t *testing.T, e engine.Engine) {
+	s := e.NewTestServer(fastgrpc.ServerConfig{})
 	t.Cleanup(s.Stop)
 	for _, who := range []namedpipe.Who{namedpipe.CurrentUser, namedpipe.CurrentUser | namedpipe.LocalUsers} {
 		pipe := testproc.PipeName()
@@ -168,7 +168,7 @@ func accessOfEachListener(t *testing.T) {
 			t.Fatal(err)
 		}
 		go s.Serve(lis) // ends with Stop
-		mustPing(t.Context(), t, newConn(t, pipe), grpc.WaitForReady(true))
+		mustPing(t.Context(), t, newConn(t, e, pipe), grpc.WaitForReady(true))
 	}
 }
 
@@ -192,8 +192,8 @@ func protocolVersionsTLS(t *testing.T) {
 }
 
 // Kestrel's own spelling of a pipe is a target here as well.
-func fromURL(t *testing.T) {
+func fromURL(t *testing.T, e engine.Engine) {
 	pipe := testproc.PipeName()
-	newServer(t, t.Context(), pipe)
-	mustPing(t.Context(), t, newConn(t, "http://pipe:/"+pipe))
+	newServer(t, t.Context(), e, pipe)
+	mustPing(t.Context(), t, newConn(t, e, "http://pipe:/"+pipe))
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
@@ -57,38 +58,42 @@ func python(t *testing.T) string {
 
 // Python's grpcio, on gRPC's C core, as the client of a Go server.
 func TestPythonClientToGoServer(t *testing.T) {
-	mark := seen.Row(t, "python-go")
-	program := python(t)
-	pipe := testproc.PipeName()
-	ctx := limited(t, 2*time.Minute)
-	newServer(t, ctx, pipe)
-	out, err := exec.CommandContext(ctx, program, "python/peer.py", "client", socket(t, pipe)).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), " passed, 0 failed") {
-		t.Fatalf("%v; it said: %s", err, out)
-	}
-	mark.Say("%d cases", strings.Count(string(out), "ok "))
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		mark := seen.RowOf(t, "python-go", e.Name)
+		program := python(t)
+		pipe := testproc.PipeName()
+		ctx := limited(t, 2*time.Minute)
+		newServer(t, ctx, e, pipe)
+		out, err := exec.CommandContext(ctx, program, "python/peer.py", "client", socket(t, pipe)).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), " passed, 0 failed") {
+			t.Fatalf("%v; it said: %s", err, out)
+		}
+		mark.Say("%d cases", strings.Count(string(out), "ok "))
+	})
 }
 
 // A Go client against a server of Python's grpcio.
 func TestGoClientToPythonServer(t *testing.T) {
-	seen.Row(t, "go-python")
-	program := python(t)
-	pipe := testproc.PipeName()
-	ctx := limited(t, 2*time.Minute)
-	p, err := testproc.Start(t, exec.CommandContext(ctx, program, "python/peer.py", "server", socket(t, pipe)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.WaitLine(ctx, "ready"); err != nil {
-		t.Fatal(err)
-	}
-	cc := newConn(t, pipe)
-	for range 100 {
-		mustPing(ctx, t, cc)
-	}
-	if _, err := hold(ctx, cc); err != nil {
-		t.Error(err)
-	}
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		seen.RowOf(t, "go-python", e.Name)
+		program := python(t)
+		pipe := testproc.PipeName()
+		ctx := limited(t, 2*time.Minute)
+		p, err := testproc.Start(t, exec.CommandContext(ctx, program, "python/peer.py", "server", socket(t, pipe)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.WaitLine(ctx, "ready"); err != nil {
+			t.Fatal(err)
+		}
+		cc := newConn(t, e, pipe)
+		for range 100 {
+			mustPing(ctx, t, cc)
+		}
+		if _, err := hold(ctx, cc); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // socket is the path that a pipe's name stands for.

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
 	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
@@ -116,18 +117,20 @@ var nodeSummary = regexp.MustCompile(`(?m)^(\d+) passed, 0 failed\r?$`)
 
 // Node's client against a Go server.
 func TestNodeClientToGoServer(t *testing.T) {
-	mark := seen.Row(t, "node-go")
-	program, modules := node(t)
-	pipe := testproc.PipeName()
-	ctx := limited(t, 2*time.Minute)
-	newServer(t, ctx, pipe)
-	p := startNode(ctx, t, program, modules, "client.js", pipe)
-	err := <-p.done
-	m := nodeSummary.FindStringSubmatch(p.said())
-	if m == nil || err != nil {
-		t.Fatalf("%v; it said: %s", err, p.said())
-	}
-	mark.Say("%s of %s", m[1], m[1])
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		mark := seen.RowOf(t, "node-go", e.Name)
+		program, modules := node(t)
+		pipe := testproc.PipeName()
+		ctx := limited(t, 2*time.Minute)
+		newServer(t, ctx, e, pipe)
+		p := startNode(ctx, t, program, modules, "client.js", pipe)
+		err := <-p.done
+		m := nodeSummary.FindStringSubmatch(p.said())
+		if m == nil || err != nil {
+			t.Fatalf("%v; it said: %s", err, p.said())
+		}
+		mark.Say("%s of %s", m[1], m[1])
+	})
 }
 
 // nodeLeftOut are the cases that the Node server of the tests can't do.
@@ -146,19 +149,21 @@ var nodeLeftOut = map[string]string{
 // without a security descriptor; Windows then makes the process's token Owner
 // the owner, and Wine nobody, which a Go client takes only when told to.
 func TestGoClientToNodeServer(t *testing.T) {
-	mark := seen.Row(t, "go-node")
-	program, modules := node(t)
-	pipe := testproc.PipeName()
-	ctx := limited(t, 5*time.Minute)
-	p := startNode(ctx, t, program, modules, "server.js", pipe)
-	testproc.Eventually(limited(t, time.Minute), t, "the Node server is ready: "+p.said(), func() bool { return strings.Contains(p.said(), "ready") })
-	if dotnetpeer.UnderWine() {
-		wantError(t, ping(ctx, newConn(t, pipe)), codes.Unavailable, "the pipe has no owner", "Trust.Anyone")
-	}
-	target, _ := newTarget(t, pipe, variant{trust: dotnetpeer.UnderWine()})
-	passed := interoptest.Test(t, target, nodeLeftOut)
-	mark.Say("%d of %d", passed, len(interoptest.Cases())-len(nodeLeftOut))
-	if t.Failed() {
-		t.Log(p.said())
-	}
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		mark := seen.RowOf(t, "go-node", e.Name)
+		program, modules := node(t)
+		pipe := testproc.PipeName()
+		ctx := limited(t, 5*time.Minute)
+		p := startNode(ctx, t, program, modules, "server.js", pipe)
+		testproc.Eventually(limited(t, time.Minute), t, "the Node server is ready: "+p.said(), func() bool { return strings.Contains(p.said(), "ready") })
+		if dotnetpeer.UnderWine() {
+			wantError(t, ping(ctx, newConn(t, e, pipe)), codes.Unavailable, "the pipe has no owner", "Trust.Anyone")
+		}
+		target, _ := newTarget(t, e, pipe, variant{trust: dotnetpeer.UnderWine()})
+		passed := interoptest.Test(t, target, nodeLeftOut)
+		mark.Say("%d of %d", passed, len(interoptest.Cases())-len(nodeLeftOut))
+		if t.Failed() {
+			t.Log(p.said())
+		}
+	})
 }

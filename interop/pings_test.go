@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
 	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
@@ -24,24 +25,27 @@ import (
 // an idle connection after a minute and pings every other second. Each ping is
 // answered before the next, and in the end the connection still takes a call.
 func TestSoakPingEverySecond(t *testing.T) {
-	mark := seen.Row(t, "keepalive-raw")
 	t.Parallel()
-	pipe := testproc.PipeName()
-	newServer(t, t.Context(), pipe)
-	c := newFrameClient(t, dial(t, pipe))
-	pings := soak.N(120)
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for i := range pings {
-		if err := c.ping(byte(i)); err != nil {
-			t.Fatalf("ping %d: %v", i+1, err)
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		mark := seen.RowOf(t, "keepalive-raw", e.Name)
+		t.Parallel()
+		pipe := testproc.PipeName()
+		newServer(t, t.Context(), e, pipe)
+		c := newFrameClient(t, dial(t, pipe))
+		pings := soak.N(120)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for i := range pings {
+			if err := c.ping(byte(i)); err != nil {
+				t.Fatalf("ping %d: %v", i+1, err)
+			}
+			<-tick.C
 		}
-		<-tick.C
-	}
-	if err := c.emptyCall(); err != nil {
-		t.Errorf("the call after the pings: %v", err)
-	}
-	mark.Say("%d pings in %d s, and a call", pings, pings)
+		if err := c.emptyCall(); err != nil {
+			t.Errorf("the call after the pings: %v", err)
+		}
+		mark.Say("%d pings in %d s, and a call", pings, pings)
+	})
 }
 
 // grpc-go's own limit cuts such a client off. If it didn't, the test above, and

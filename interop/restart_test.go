@@ -6,11 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-
-	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
-	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
 	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
@@ -30,78 +28,80 @@ const (
 // .NET clients keep 200 calls and 20 streams in flight. The first call that
 // fails ends the client with an error.
 func TestSoakGracefulStopUnderDotNetClients(t *testing.T) {
-	dotnetpeer.Program(t)
-	mark := seen.Row(t, "restart-dotnet")
-	pipe := testproc.PipeName()
-	seconds := max(soak.N(40), 6)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(seconds)*time.Second*5/4+2*time.Minute)
-	defer cancel()
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		dotnetpeer.Program(t)
+		mark := seen.RowOf(t, "restart-dotnet", e.Name)
+		pipe := testproc.PipeName()
+		seconds := max(soak.N(40), 6)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(seconds)*time.Second*5/4+2*time.Minute)
+		defer cancel()
 
-	server := newServer(t, ctx, pipe)
-	holdUnderWine(t, pipe)
-	secs := fmt.Sprint(seconds)
-	unary := dotnetpeer.StartBench(ctx, t, pipe, "--seconds", secs, "--concurrency", fmt.Sprint(restartUnary))
-	streams := dotnetpeer.StartBench(ctx, t, pipe, "--seconds", secs, "--concurrency", fmt.Sprint(restartStreams), "--stream")
-	type outcome struct {
-		name   string
-		result dotnetpeer.BenchResult
-		err    error
-	}
-	outcomes := make(chan outcome, 2)
-	for name, b := range map[string]dotnetpeer.Bench{"unary calls": unary, "streams": streams} {
-		go func() {
-			r, err := b.Result(ctx)
-			outcomes <- outcome{name, r, err}
-		}()
-	}
-
-	restarts, worst := 0, time.Duration(0)
-	var done []outcome
-	for len(done) < 2 {
-		select {
-		case o := <-outcomes:
-			done = append(done, o)
-			continue
-		case <-time.After(restartRest):
-		}
-		if len(done) > 0 {
-			continue // one bench is over: a restart would no longer meet both
-		}
-		start := time.Now()
-		stopGracefully(t, server)
-		server = newServer(t, ctx, pipe)
-		worst = max(worst, time.Since(start))
+		server := newServer(t, ctx, e, pipe)
 		holdUnderWine(t, pipe)
-		restarts++
-	}
-	calls := map[string]int{}
-	for _, o := range done {
-		if o.err != nil {
-			t.Errorf("%s: %v", o.name, o.err)
+		secs := fmt.Sprint(seconds)
+		unary := dotnetpeer.StartBench(ctx, t, pipe, "--seconds", secs, "--concurrency", fmt.Sprint(restartUnary))
+		streams := dotnetpeer.StartBench(ctx, t, pipe, "--seconds", secs, "--concurrency", fmt.Sprint(restartStreams), "--stream")
+		type outcome struct {
+			name   string
+			result dotnetpeer.BenchResult
+			err    error
 		}
-		calls[o.name] = o.result.Calls
-	}
-	if restarts < 2 {
-		t.Errorf("only %d restarts in %d s", restarts, seconds)
-	}
-	if dotnetpeer.UnderWine() {
-		mark.Say("%d restarts, while a handle of the old pipe is held", restarts)
-	} else {
-		mark.Say("%d restarts", restarts)
-	}
-	soak.Report(t, fmt.Sprintf("GracefulStop under .NET clients, %d calls and %d streams in flight", restartUnary, restartStreams),
-		"no call lost, none cut",
-		fmt.Sprintf("%d restarts, %d calls, %d streams, longest hand-over %v", restarts, calls["unary calls"], calls["streams"], worst.Round(time.Millisecond)))
+		outcomes := make(chan outcome, 2)
+		for name, b := range map[string]dotnetpeer.Bench{"unary calls": unary, "streams": streams} {
+			go func() {
+				r, err := b.Result(ctx)
+				outcomes <- outcome{name, r, err}
+			}()
+		}
+
+		restarts, worst := 0, time.Duration(0)
+		var done []outcome
+		for len(done) < 2 {
+			select {
+			case o := <-outcomes:
+				done = append(done, o)
+				continue
+			case <-time.After(restartRest):
+			}
+			if len(done) > 0 {
+				continue // one bench is over: a restart would no longer meet both
+			}
+			start := time.Now()
+			stopGracefully(t, server)
+			server = newServer(t, ctx, e, pipe)
+			worst = max(worst, time.Since(start))
+			holdUnderWine(t, pipe)
+			restarts++
+		}
+		calls := map[string]int{}
+		for _, o := range done {
+			if o.err != nil {
+				t.Errorf("%s: %v", o.name, o.err)
+			}
+			calls[o.name] = o.result.Calls
+		}
+		if restarts < 2 {
+			t.Errorf("only %d restarts in %d s", restarts, seconds)
+		}
+		if dotnetpeer.UnderWine() {
+			mark.Say("%d restarts, while a handle of the old pipe is held", restarts)
+		} else {
+			mark.Say("%d restarts", restarts)
+		}
+		soak.Report(t, fmt.Sprintf("GracefulStop of %s under .NET clients, %d calls and %d streams in flight", e.Name, restartUnary, restartStreams),
+			"no call lost, none cut",
+			fmt.Sprintf("%d restarts, %d calls, %d streams, longest hand-over %v", restarts, calls["unary calls"], calls["streams"], worst.Round(time.Millisecond)))
+	})
 }
 
 // newServer listens and serves. The server is stopped when the test ends.
-func newServer(t *testing.T, ctx context.Context, pipe string) *grpc.Server {
+func newServer(t *testing.T, ctx context.Context, e engine.Engine, pipe string) engine.Server {
 	t.Helper()
 	lis, err := namedpipe.Listen(ctx, pipe)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := interoptest.NewServer(grpcpipe.ServerOptions()...)
+	s := e.NewTestServer(fastgrpc.ServerConfig{})
 	t.Cleanup(s.Stop)
 	go s.Serve(lis) // ends with Stop or GracefulStop
 	return s
@@ -123,7 +123,7 @@ func holdUnderWine(t *testing.T, pipe string) {
 }
 
 // stopGracefully waits for the end of GracefulStop.
-func stopGracefully(t *testing.T, s *grpc.Server) {
+func stopGracefully(t *testing.T, s engine.Server) {
 	t.Helper()
 	stopped := make(chan struct{})
 	go func() {

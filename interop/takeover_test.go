@@ -18,13 +18,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
-	"github.com/grpcpipe/grpcpipe/internal/testing/interoptest"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
@@ -42,13 +41,13 @@ const (
 // takeOverServer takes the name over, serves, and when the next server has the
 // name finishes its calls, writes down which calls it has served and ends.
 func takeOverServer() {
-	if err := takeOverAndServe(os.Args[1], os.Args[2]); err != nil {
+	if err := takeOverAndServe(engine.Named(os.Args[1]), os.Args[2], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func takeOverAndServe(pipe, file string) error {
+func takeOverAndServe(e engine.Engine, pipe, file string) error {
 	var served struct {
 		sync.Mutex
 		calls []byte
@@ -65,15 +64,16 @@ func takeOverAndServe(pipe, file string) error {
 			served.Unlock()
 		}
 	}
-	s := interoptest.NewServer(append(grpcpipe.ServerOptions(),
-		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	s := e.NewTestServer(fastgrpc.ServerConfig{
+		UnaryInterceptors: []grpc.UnaryServerInterceptor{func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 			note(ctx)
 			return handler(ctx, req)
-		}),
-		grpc.ChainStreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		}},
+		StreamInterceptors: []grpc.StreamServerInterceptor{func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 			note(ss.Context())
 			return handler(srv, ss)
-		}))...)
+		}},
+	})
 	go func() { // the test is over
 		io.Copy(io.Discard, os.Stdin)
 		s.GracefulStop()
@@ -82,7 +82,7 @@ func takeOverAndServe(pipe, file string) error {
 	return errors.Join(err, os.WriteFile(file, served.calls, 0o600))
 }
 
-func serveInTurn(ctx context.Context, srv *grpc.Server, name string) error {
+func serveInTurn(ctx context.Context, srv engine.Server, name string) error {
 	// snippet: take-over
 	lc := namedpipe.ListenConfig{TakeOver: true}
 	lis, err := lc.Listen(ctx, name) // stands by if an older server has the name
@@ -109,11 +109,11 @@ type takeOverClient struct {
 }
 
 // run calls until stop is closed.
-func (c *takeOverClient) run(ctx context.Context, pipe string, stop <-chan struct{}) error {
+func (c *takeOverClient) run(ctx context.Context, e engine.Engine, pipe string, stop <-chan struct{}) error {
 	// A busy machine may take longer than the default to connect, which is no
 	// failure of the servers.
-	patient := grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: 30 * time.Second})
-	cc, err := grpcpipe.NewClient(pipe, patient)
+	patient := fastgrpc.ClientConfig{ConnectTimeout: 30 * time.Second}
+	cc, err := e.NewClient(pipe, patient)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (c *takeOverClient) run(ctx context.Context, pipe string, stop <-chan struc
 		c.calls++
 		if c.fresh {
 			cc.Close()
-			if cc, err = grpcpipe.NewClient(pipe, patient); err != nil {
+			if cc, err = e.NewClient(pipe, patient); err != nil {
 				return err
 			}
 		}
@@ -183,7 +183,9 @@ func (c *takeOverClient) timed(f func() error) error {
 
 // Servers replace each other under clients that call without pause: no call
 // fails, none is served twice, and none waits much longer than it does without.
-func TestSoakTakeOver(t *testing.T) {
+func TestSoakTakeOver(t *testing.T) { engine.Each(t, takeOver) }
+
+func takeOver(t *testing.T, e engine.Engine) {
 	rounds, dotnets := max(soak.N(takeOvers), 5), max(soak.N(takeOverDotNet), 2)
 	ctx := limited(t, 10*time.Minute)
 	pipe := testproc.PipeName()
@@ -191,7 +193,7 @@ func TestSoakTakeOver(t *testing.T) {
 	var files []string // of the servers
 	start := func() *testproc.Process {
 		files = append(files, filepath.Join(dir, strconv.Itoa(len(files))))
-		return startTakeOver(t, ctx, pipe, files[len(files)-1])
+		return startTakeOver(t, ctx, e, pipe, files[len(files)-1])
 	}
 	server := start()
 
@@ -201,7 +203,7 @@ func TestSoakTakeOver(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range clients {
 		clients[i] = &takeOverClient{number: uint64(i), streams: i%2 == 1, fresh: i%16 < 2}
-		wg.Go(func() { errs[i] = clients[i].run(ctx, pipe, stop) })
+		wg.Go(func() { errs[i] = clients[i].run(ctx, e, pipe, stop) })
 	}
 	stopDotNet := startDotNet(t, ctx, pipe, dotnets)
 	worst := func() (worst time.Duration) {
@@ -252,15 +254,15 @@ func TestSoakTakeOver(t *testing.T) {
 		t.Errorf("of each replacement the longest wait was %v in the median and %v at most; without one %v and %v",
 			median, longest, usual[len(usual)/2], usual[len(usual)-1])
 	}
-	soak.Report(t, fmt.Sprintf("server replaced %d times under %d Go and %d .NET clients", rounds, takeOverGo, dotnets),
+	soak.Report(t, fmt.Sprintf("server of %s replaced %d times under %d Go and %d .NET clients", e.Name, rounds, takeOverGo, dotnets),
 		fmt.Sprintf("no call fails, none is served twice, none waits %v longer", limit),
 		fmt.Sprintf("%d calls of Go clients, each served once; %s; longest wait, median of the replacements, %v, at most %v; without one %v and %v", calls, dotnet,
 			round(median), round(longest), round(usual[len(usual)/2]), round(usual[len(usual)-1])))
 }
 
-func startTakeOver(t *testing.T, ctx context.Context, pipe, file string) *testproc.Process {
+func startTakeOver(t *testing.T, ctx context.Context, e engine.Engine, pipe, file string) *testproc.Process {
 	t.Helper()
-	cmd, err := testproc.Self(ctx, "take over", pipe, file)
+	cmd, err := testproc.Self(ctx, "take over", e.Name, pipe, file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/stats"
 
@@ -87,6 +89,11 @@ func (e Engine) NewTarget(target string, cfg fastgrpc.ClientConfig) (interoptest
 	return interoptest.Target{Conn: cc, Dial: dial}, cc, nil
 }
 
+// Named returns the implementation of the name.
+func Named(name string) Engine {
+	return All[slices.IndexFunc(All, func(e Engine) bool { return e.Name == name })]
+}
+
 // Each runs the test as a subtest for each implementation.
 func Each(t *testing.T, test func(*testing.T, Engine)) {
 	t.Helper()
@@ -109,12 +116,15 @@ func grpcServer(cfg fastgrpc.ServerConfig) Server {
 	for _, h := range cfg.StatsHandlers {
 		opts = append(opts, grpc.StatsHandler(h))
 	}
+	if cfg.KeepAlive != (keepalive.ServerParameters{}) {
+		opts = append(opts, grpc.KeepaliveParams(cfg.KeepAlive))
+	}
 	if d := cfg.Limits.Handshake; d != 0 {
 		opts = append(opts, grpc.ConnectionTimeout(d))
 	}
 	opts = append(opts, grpc.ChainUnaryInterceptor(cfg.UnaryInterceptors...), grpc.ChainStreamInterceptor(cfg.StreamInterceptors...))
 	cfg.Credentials, cfg.MaxRecvMessage, cfg.MaxSendMessage, cfg.StatsHandlers, cfg.Limits.Handshake = nil, 0, 0, nil, 0
-	cfg.UnaryInterceptors, cfg.StreamInterceptors = nil, nil
+	cfg.UnaryInterceptors, cfg.StreamInterceptors, cfg.KeepAlive = nil, nil, keepalive.ServerParameters{}
 	mustBeZero(cfg)
 	return grpc.NewServer(opts...)
 }
@@ -130,8 +140,18 @@ func grpcClient(target string, cfg fastgrpc.ClientConfig) (Conn, error) {
 	for _, h := range cfg.StatsHandlers {
 		opts = append(opts, grpc.WithStatsHandler(h))
 	}
+	if cfg.KeepAlive != (keepalive.ClientParameters{}) {
+		opts = append(opts, grpc.WithKeepaliveParams(cfg.KeepAlive))
+	}
+	if d := cfg.ConnectTimeout; d != 0 {
+		opts = append(opts, grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: d}))
+	}
+	if cfg.Connections != 0 {
+		opts = append(opts, grpcpipe.WithConnections(cfg.Connections))
+	}
 	opts = append(opts, grpc.WithDefaultCallOptions(cfg.CallOptions...))
 	cfg.Credentials, cfg.Dialer, cfg.StatsHandlers, cfg.CallOptions = nil, nil, nil, nil
+	cfg.KeepAlive, cfg.Connections, cfg.ConnectTimeout = keepalive.ClientParameters{}, 0, 0
 	mustBeZero(cfg)
 	return grpcpipe.NewClient(target, opts...)
 }

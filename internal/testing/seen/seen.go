@@ -32,9 +32,6 @@ const (
 	Windows System = "Windows"
 )
 
-// Systems are the columns in their order.
-var Systems = []System{Linux, Wine, Windows}
-
 // What can come of a test.
 const (
 	Pass = "pass"
@@ -42,10 +39,33 @@ const (
 	Skip = "skip"
 )
 
+// A Column is a system, and the implementation of gRPC that is our side there.
+type Column struct {
+	System System
+	Engine string
+}
+
+// Columns are the columns of the tables in their order.
+var Columns = []Column{{Linux, GRPC}, {Wine, GRPC}, {Windows, GRPC}, {Linux, Fast}, {Wine, Fast}, {Windows, Fast}}
+
+// The implementations, by the names of package engine.
+const (
+	GRPC = "grpc-go"
+	Fast = "fastgrpc"
+)
+
+func (c Column) title() string {
+	if c.Engine == GRPC {
+		return string(c.System)
+	}
+	return c.Engine + ", " + string(c.System)
+}
+
 // A Result is what came of one test for one row.
 type Result struct {
 	Row    string `json:"row"`
 	System System `json:"system"`
+	Engine string `json:"engine"`
 	Test   string `json:"test"`
 	What   string `json:"what"`           // Pass, Fail or Skip
 	Said   string `json:"said,omitempty"` // in a few words, for the cell
@@ -79,10 +99,14 @@ func (m *Mark) Say(format string, args ...any) {
 	m.said = fmt.Sprintf(format, args...)
 }
 
-// Row marks the test as the evidence for a row. Several tests may stand for
-// one row: then all of them must pass. A row that isn't declared fails the
-// test.
-func Row(t testing.TB, id string) *Mark {
+// Row marks the test as the evidence for a row that has nothing to do with gRPC,
+// or with grpc-go only. See RowOf.
+func Row(t testing.TB, id string) *Mark { t.Helper(); return RowOf(t, id, GRPC) }
+
+// RowOf marks the test as the evidence for a row, with an implementation of gRPC
+// on our side. Several tests may stand for one row: then all of them must pass. A
+// row that isn't declared fails the test.
+func RowOf(t testing.TB, id, engine string) *Mark {
 	t.Helper()
 	if !slices.ContainsFunc(Rows, func(r RowInfo) bool { return r.ID == id }) {
 		t.Fatalf("seen: no row %q is declared", id)
@@ -95,7 +119,7 @@ func Row(t testing.TB, id string) *Mark {
 	t.Cleanup(func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		r := Result{Row: id, System: here(), Test: t.Name(), What: Pass, Said: m.said, Full: soak.Full()}
+		r := Result{Row: id, System: here(), Engine: engine, Test: t.Name(), What: Pass, Said: m.said, Full: soak.Full()}
 		switch {
 		case t.Failed():
 			r.What = Fail

@@ -22,7 +22,7 @@ func TestDocument(t *testing.T) {
 	row := Rows[0].head()
 	for what, bad := range map[string]string{
 		"a row that nobody declares": strings.Replace(doc, row, "| Go client, Fortran server | - |", 1),
-		"a row twice":                strings.Replace(doc, row, row+" seen | seen | seen |\n"+row, 1),
+		"a row twice":                strings.Replace(doc, row, row+strings.Repeat(" seen |", len(Columns))+"\n"+row, 1),
 		"a failure":                  strings.Replace(doc, "| "+notSeen+" |", "| **FAILS** |", 1),
 	} {
 		if Check(bad) == nil {
@@ -75,18 +75,23 @@ func TestCell(t *testing.T) {
 		want    string
 	}{
 		{"nothing", nil, Linux, notSeen},
-		{"no such thing", []Result{{Row: "x", System: Windows, What: Pass}}, Windows, nothing},
-		{"another system", []Result{{Row: "x", System: Wine, What: Pass}}, Linux, notSeen},
-		{"another row", []Result{{Row: "y", System: Linux, What: Pass}}, Linux, notSeen},
-		{"a skip", []Result{{Row: "x", System: Linux, What: Skip, Said: "36 of 36"}}, Linux, notSeen},
-		{"a pass", []Result{{Row: "x", System: Linux, What: Pass}}, Linux, yes},
-		{"with words", []Result{{Row: "x", System: Linux, What: Pass, Said: "36 of 36"}}, Linux, "36 of 36"},
-		{"one of two fails", []Result{{Row: "x", System: Linux, What: Fail}, {Row: "x", System: Linux, What: Pass}}, Linux, "**FAILS**"},
-		{"the other of two", []Result{{Row: "x", System: Linux, What: Pass}, {Row: "x", System: Linux, What: Fail}}, Linux, "**FAILS**"},
+		{"no such thing", []Result{{Row: "x", System: Windows, Engine: GRPC, What: Pass}}, Windows, nothing},
+		{"another system", []Result{{Row: "x", System: Wine, Engine: GRPC, What: Pass}}, Linux, notSeen},
+		{"another row", []Result{{Row: "y", System: Linux, Engine: GRPC, What: Pass}}, Linux, notSeen},
+		{"a skip", []Result{{Row: "x", System: Linux, Engine: GRPC, What: Skip, Said: "36 of 36"}}, Linux, notSeen},
+		{"a pass", []Result{{Row: "x", System: Linux, Engine: GRPC, What: Pass}}, Linux, yes},
+		{"with words", []Result{{Row: "x", System: Linux, Engine: GRPC, What: Pass, Said: "36 of 36"}}, Linux, "36 of 36"},
+		{"another implementation", []Result{{Row: "x", System: Linux, Engine: Fast, What: Pass}}, Linux, notSeen},
+		{"one of two fails", []Result{{Row: "x", System: Linux, Engine: GRPC, What: Fail}, {Row: "x", System: Linux, Engine: GRPC, What: Pass}}, Linux, "**FAILS**"},
+		{"the other of two", []Result{{Row: "x", System: Linux, Engine: GRPC, What: Pass}, {Row: "x", System: Linux, Engine: GRPC, What: Fail}}, Linux, "**FAILS**"},
 	} {
-		if got := cell(row, tt.system, tt.results); got != tt.want {
+		if got := cell(row, Column{tt.system, GRPC}, tt.results); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
+	}
+	row.Engine = GRPC
+	if got := cell(row, Column{Linux, Fast}, nil); got != nothing {
+		t.Errorf("of a row without fastgrpc: got %q, want %q", got, nothing)
 	}
 }
 

@@ -36,17 +36,17 @@ func Fill(doc string, results []Result) (string, error) {
 func table(s Section, results []Result) string {
 	var b strings.Builder
 	b.WriteString("| what | test |")
-	for _, system := range Systems {
-		fmt.Fprintf(&b, " %s |", system)
+	for _, c := range Columns {
+		fmt.Fprintf(&b, " %s |", c.title())
 	}
-	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(Systems)) + "\n")
+	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(Columns)) + "\n")
 	for _, row := range Rows {
 		if row.Section != s {
 			continue
 		}
 		fmt.Fprintf(&b, "%s", row.head())
-		for _, system := range Systems {
-			fmt.Fprintf(&b, " %s |", cell(row, system, results))
+		for _, c := range Columns {
+			fmt.Fprintf(&b, " %s |", cell(row, c, results))
 		}
 		b.WriteString("\n")
 	}
@@ -56,15 +56,20 @@ func table(s Section, results []Result) string {
 // head is the part of a row that is the same whatever was seen.
 func (r RowInfo) head() string { return fmt.Sprintf("| %s | %s |", r.Text, r.Test) }
 
-// cell is what the results say about a row on a system. One failure outweighs
+// has reports whether there is such a thing in the column.
+func (r RowInfo) has(c Column) bool {
+	return (len(r.Only) == 0 || slices.Contains(r.Only, c.System)) && (r.Engine == "" || r.Engine == c.Engine)
+}
+
+// cell is what the results say about a row in a column. One failure outweighs
 // everything, and a skip is no pass.
-func cell(row RowInfo, system System, results []Result) string {
-	if len(row.Only) > 0 && !slices.Contains(row.Only, system) {
+func cell(row RowInfo, c Column, results []Result) string {
+	if !row.has(c) {
 		return nothing
 	}
 	out := notSeen
 	for _, r := range results {
-		if r.Row != row.ID || r.System != system {
+		if r.Row != row.ID || r.System != c.System || r.Engine != c.Engine {
 			continue
 		}
 		switch r.What {
@@ -116,16 +121,16 @@ func checkRow(row RowInfo, line string) error {
 		return fmt.Errorf("got the row %q, want %q", line, row.head())
 	}
 	got := strings.Split(strings.TrimSuffix(cells, "|"), "|")
-	if len(got) != len(Systems) {
-		return fmt.Errorf("row %q has %d cells, want %d", row.ID, len(got), len(Systems))
+	if len(got) != len(Columns) {
+		return fmt.Errorf("row %q has %d cells, want %d", row.ID, len(got), len(Columns))
 	}
-	for i, system := range Systems {
+	for i, column := range Columns {
 		c := strings.TrimSpace(got[i])
-		if (c == nothing) != (len(row.Only) > 0 && !slices.Contains(row.Only, system)) {
-			return fmt.Errorf("row %q, %s: got %q, which is not what the rows declare", row.ID, system, c)
+		if (c == nothing) == row.has(column) {
+			return fmt.Errorf("row %q, %s: got %q, which is not what the rows declare", row.ID, column.title(), c)
 		}
 		if c == "**FAILS**" || c == "" {
-			return fmt.Errorf("row %q, %s: %q is not to be published", row.ID, system, c)
+			return fmt.Errorf("row %q, %s: %q is not to be published", row.ID, column.title(), c)
 		}
 	}
 	return nil
