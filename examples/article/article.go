@@ -74,7 +74,7 @@ func NewPingingClient(name string) (*grpc.ClientConn, error) {
 }
 
 // Greet makes the article's call.
-func Greet(ctx context.Context, conn *grpc.ClientConn) (string, error) {
+func Greet(ctx context.Context, conn grpc.ClientConnInterface) (string, error) {
 	// snippet: call
 	reply, err := greetpb.NewGreeterClient(conn).SayHello(ctx, &greetpb.HelloRequest{Name: "World"})
 	// end snippet
