@@ -188,3 +188,24 @@ func TestConditions(t *testing.T) {
 		}
 	}
 }
+
+// Where a table is wider than the terminal, details are in blocks that fit.
+func TestBlocks(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{stdout: &out, color: "never"}
+	rows := []inspect.Pipe{{Name: "MyPipe", State: inspect.Listening, Details: &inspect.Details{
+		Owner: `NT AUTHORITY\SYSTEM`, PID: 4711, Executable: "/opt/a long folder/with many words/in its name/server", Access: "user root, group wheel, user one, user two, user three, user four"}}}
+	if err := a.printBlocks(rows, 60); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out.String()) {
+		if len(strings.TrimRight(line, "\n")) > 60 {
+			t.Errorf("%q has more than 60 columns", line)
+		}
+	}
+	for _, part := range []string{"MyPipe  listening", "4711 /opt/a long folder/with many", "user four"} {
+		if !strings.Contains(out.String(), part) {
+			t.Errorf("%q is missing in\n%s", part, &out)
+		}
+	}
+}
