@@ -233,7 +233,7 @@ func (p *Process) ask(ctx context.Context) (Info, error) {
 
 // awaitPipe opens the pipe until that succeeds, more often than a channel would
 // try: a process serves a few milliseconds after its start. A server that is not
-// the child is an error at once.
+// the child is an error at once; any other passes as the child goes on starting.
 func (p *Process) awaitPipe(ctx context.Context) error {
 	d := namedpipe.Dialer{Server: namedpipe.Trust{Check: p.check()}}
 	for wait := time.Millisecond; ; wait = min(wait+wait/8, maxPoll) {
@@ -241,7 +241,8 @@ func (p *Process) awaitPipe(ctx context.Context) error {
 		if err == nil {
 			return c.Close()
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		var untrusted *namedpipe.TrustError
+		if errors.As(err, &untrusted) {
 			return err
 		}
 		select {
