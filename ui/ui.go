@@ -23,24 +23,24 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/ui"
 )
 
-// A Config holds options for a page. Hosts must be set.
+// A Config holds options for a page. Hosts is required.
 type Config struct {
-	// Hosts are the values of the Host header that the page answers to, such as
+	// Hosts are the values of the Host header that the page answers, such as
 	// 127.0.0.1:7000.
 	Hosts []string
 
-	// Dir is the directory for saved requests and the history, made when there is
-	// something to write. "" keeps nothing.
+	// Dir is the directory for saved requests and the history, made when there
+	// is something to write. If it is empty nothing is kept.
 	Dir string
 
-	// Probe lets the list of pipes ask each of this user's servers for its
-	// services. Otherwise only servers that are opened are sent anything. On
-	// Windows, where the pipes of the whole system are listed, leave it off.
+	// Probe lets the list of pipes query each of this user's servers for its
+	// services. Otherwise only servers that the user opens are sent anything.
+	// On Windows, where the pipes of the whole system are listed, leave it off.
 	Probe bool
 }
 
-// A Page is an http.Handler that serves the page at /. Its methods may be called
-// by any number of goroutines. The caller must Close it.
+// A Page is an http.Handler that serves the page at /. Its methods are safe for
+// concurrent use. The caller must call Close.
 type Page struct{ page *ui.UI }
 
 // New makes a page.
@@ -48,10 +48,10 @@ func New(cfg Config) *Page {
 	return &Page{ui.New(ui.Config{Hosts: cfg.Hosts, Dir: cfg.Dir, Probe: cfg.Probe, Base: inspect.Config{Words: ui.Words}})}
 }
 
-// ServeHTTP serves the page and what it asks for.
+// ServeHTTP serves the page and the requests that it makes.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.page.ServeHTTP(w, r) }
 
-// Token returns a new token, for the address behind a #.
+// Token returns a new token, which belongs behind the # of the page's address.
 func (p *Page) Token() string { return p.page.Token() }
 
 // Close ends all calls and connections of the page.

@@ -21,7 +21,7 @@ import (
 // HasInstances reports whether pipes have instances on this system.
 const HasInstances = false
 
-// accessOf says in words who may connect to a socket: who may write to it.
+// accessOf describes who may connect to a socket: who may write to it.
 func accessOf(path string, _ *namedpipe.Conn) string {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -70,7 +70,7 @@ func whoAmI() string {
 	return fmt.Sprintf("user %s (uid %d)", userName(uint32(uid)), uid)
 }
 
-// denied says who may use a socket that this user may not.
+// denied describes who may use a socket that this user may not.
 func denied(path string) string {
 	dir := filepath.Dir(path)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrPermission) {
@@ -88,7 +88,7 @@ const ErrRefused = syscall.ECONNREFUSED
 // isRefused reports whether a file is there and nobody listens on it.
 func isRefused(err error) bool { return errors.Is(err, ErrRefused) }
 
-// fileInTheWay says what is at a socket's path if that is not a socket.
+// fileInTheWay says what is at a socket's path if it is not a socket.
 func fileInTheWay(path string) string {
 	info, err := os.Stat(path)
 	switch {
@@ -107,7 +107,7 @@ func elsewhere(_ context.Context, path string) (text, next string) {
 		return "", ""
 	}
 	var others []string
-	all, _ := listeners() // without them, the usual folders are looked into
+	all, _ := listeners() // without them, search the usual folders
 	for _, l := range all {
 		other := l.path
 		if filepath.Base(other) != base {

@@ -15,8 +15,8 @@ import (
 // HasInstances reports whether pipes have instances on this system.
 const HasInstances = true
 
-// states returns a function that tells the state of a pipe. Windows has no pipe without a
-// server's end.
+// states returns a function that returns the state of a pipe. On Windows every
+// pipe has a server.
 func states() func(path string) string {
 	return func(string) string { return Listening }
 }
@@ -28,7 +28,7 @@ const (
 	entryDenies  = 1 // ACCESS_DENIED_ACE_TYPE
 )
 
-// accessOf says in words who may connect to a pipe that has been opened.
+// accessOf describes who may connect to a pipe that has been opened.
 func accessOf(_ string, c *namedpipe.Conn) string {
 	if c == nil {
 		return ""
@@ -50,7 +50,8 @@ func accessOf(_ string, c *namedpipe.Conn) string {
 	return words
 }
 
-// describeDescriptor names whom a security descriptor lets in and keeps out.
+// describeDescriptor names the accounts that a security descriptor lets in and
+// those it keeps out.
 func describeDescriptor(sd *windows.SECURITY_DESCRIPTOR) string {
 	acl, _, err := sd.DACL()
 	if err != nil || acl == nil {
@@ -103,23 +104,22 @@ func whoAmI() string {
 	return name + ", not elevated"
 }
 
-// denied says who may open a pipe that this user may not.
+// denied describes who may open a pipe that this user may not.
 func denied(string) string {
 	return "who is allowed can't be seen from outside: Windows shows a pipe's descriptor only to those it lets in, and to an administrator"
 }
 
 // ErrRefused is the error for a socket on which nobody listens. The syscall
-// package's error of this name is a number of Go's own, which no call returns.
+// package's constant of this name is invented by Go; no call returns it.
 const ErrRefused = windows.WSAECONNREFUSED
 
-// isRefused reports whether a pipe is there and its server is not; Windows has no
-// such thing.
+// isRefused reports whether a pipe exists without a server, which can't happen
+// on Windows.
 func isRefused(error) bool { return false }
 
-// fileInTheWay says what is at a pipe's path that is not a pipe: pipes have a
-// file system of their own.
+// fileInTheWay returns "": pipes have a file system of their own, which holds
+// nothing else.
 func fileInTheWay(string) string { return "" }
 
-// elsewhere looks for the server of a missing pipe in other places; there are
-// none.
+// elsewhere returns nothing: on Windows all pipes are in one place.
 func elsewhere(context.Context, string) (text, next string) { return "", "" }

@@ -16,8 +16,8 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// A Call is a call of any kind under way. One goroutine at a time may send, and
-// one receive; all other methods may be called at any time.
+// A Call is a call of any kind. One goroutine at a time may send, and one may
+// receive; all other methods are safe for concurrent use.
 type Call struct {
 	Method protoreflect.MethodDescriptor
 
@@ -31,17 +31,17 @@ type Call struct {
 	ended bool
 }
 
-// Times are when the parts of a call happened, after its beginning; 0 if that
-// has not been.
+// Times are when the parts of a call happened, as time since its beginning; 0
+// if they have not.
 type Times struct {
 	Began   time.Time
-	Headers time.Duration // the server's headers were there
-	First   time.Duration // the first message was there
-	End     time.Duration // the status was there
+	Headers time.Duration // the server's headers came
+	First   time.Duration // the first message came
+	End     time.Duration // the status came
 }
 
-// Start begins a call. sch is where the method is from. The caller calls Receive
-// until it fails, or Cancel.
+// Start begins a call. sch is the schema that the method is from. The caller
+// must call Receive until it fails, or Cancel.
 func (s *Session) Start(ctx context.Context, sch *Schema, m protoreflect.MethodDescriptor, headers metadata.MD, opts ...grpc.CallOption) (*Call, error) {
 	ctx, cancel := context.WithCancel(withHeaders(ctx, headers))
 	c := &Call{Method: m, session: s, listed: sch.FromServer, cancel: cancel, times: Times{Began: time.Now()}}
@@ -58,18 +58,18 @@ func (s *Session) Start(ctx context.Context, sch *Schema, m protoreflect.MethodD
 // NewRequest returns an empty request.
 func (c *Call) NewRequest() *dynamicpb.Message { return dynamicpb.NewMessage(c.Method.Input()) }
 
-// Send sends a request. io.EOF means that the call has ended: Receive has the
-// reason.
+// Send sends a request. io.EOF means that the call has ended: Receive returns
+// the reason.
 func (c *Call) Send(m proto.Message) error { return c.stream.SendMsg(m) }
 
-// CloseSend says that no more requests follow.
+// CloseSend tells the server that no more requests follow.
 func (c *Call) CloseSend() error { return c.stream.CloseSend() }
 
 // Cancel ends the call, if it has not ended.
 func (c *Call) Cancel() { c.cancel() }
 
 // Receive returns the next response, io.EOF when the call has ended well, and
-// else an *Error with the status.
+// otherwise an *Error with the status.
 func (c *Call) Receive() (*dynamicpb.Message, error) {
 	c.mu.Lock()
 	ended := c.ended
@@ -102,8 +102,8 @@ func (c *Call) Receive() (*dynamicpb.Message, error) {
 	return nil, io.EOF
 }
 
-// Headers waits for the server's headers and returns them; nil if the call ended
-// without.
+// Headers waits for the server's headers and returns them, or nil if the call
+// ended without headers.
 func (c *Call) Headers() metadata.MD {
 	md, err := c.stream.Header()
 	c.mu.Lock()
@@ -125,7 +125,7 @@ func (c *Call) Times() Times {
 	return c.times
 }
 
-// CallOnce makes a call of one request and drops what it answers, for callers
+// CallOnce makes a call with one request and drops the responses, for callers
 // that measure. reply returns a message to receive into.
 func (s *Session) CallOnce(ctx context.Context, path string, stream bool, request proto.Message, reply func() *dynamicpb.Message) error {
 	if !stream {

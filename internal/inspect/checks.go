@@ -24,29 +24,29 @@ const (
 	Trouble = "trouble"
 )
 
-// A Finding is the outcome of one check. Text and Next may hold what a server has
-// sent.
+// A Finding is the outcome of one check. Text and Next may hold text that the
+// server has sent.
 type Finding struct {
-	Pipe   string `json:"pipe,omitempty"` // where there are several
+	Pipe   string `json:"pipe,omitempty"` // set if there are several
 	Check  string `json:"check"`
 	Result string `json:"result"`
 	Text   string `json:"text"`
 	Next   string `json:"next,omitempty"` // what to do about it
 }
 
-// A Report is what Examine has found.
+// A Report is the result of Examine.
 type Report struct {
 	Target   string
 	Paths    []string // of the pipes; none for a network address
 	Findings []Finding
-	// Err is the first trouble, nil if there was none, or an Error of the kind
-	// Interrupted.
+	// Err is the first trouble, an Error of kind Interrupted if ctx ended, or
+	// nil.
 	Err *Error
 }
 
-// Examine finds out whether a server can be reached and called, and why not: from
-// its name to its calls, as far as that goes. It connects several times. found,
-// if not nil, gets each finding as it is made.
+// Examine finds out whether a server can be reached and called, and if not,
+// why. It checks as far as it can, from the name to the calls, and connects
+// several times. found, if not nil, gets each finding as it is made.
 func Examine(ctx context.Context, cfg Config, found func(Finding)) *Report {
 	x := &examiner{cfg: cfg, report: &Report{Target: cfg.Target}, found: found}
 	x.target(ctx)
@@ -73,8 +73,8 @@ func (x *examiner) warn(check, text, next string) {
 	x.add(Finding{Check: check, Result: Warning, Text: text, Next: next})
 }
 
-// trouble adds a finding that keeps the server from being used. What the end of
-// ctx has brought about is none.
+// trouble adds a finding that keeps the server from being used. Failures caused
+// by the end of ctx don't count.
 func (x *examiner) trouble(ctx context.Context, check string, e *Error) {
 	if ctx.Err() != nil || e.Kind == Interrupted {
 		return
@@ -97,8 +97,8 @@ func (x *examiner) add(f Finding) {
 	}
 }
 
-// target goes from the name to the calls and stops where it can't go on. Each of
-// several pipes is examined by itself.
+// target checks everything from the name to the calls, and stops where it can't
+// go on. Several pipes are examined one by one.
 func (x *examiner) target(ctx context.Context) {
 	t, err := target.Parse(x.cfg.Target)
 	if err != nil {
@@ -135,7 +135,7 @@ func (x *examiner) target(ctx context.Context) {
 	}
 }
 
-// opens opens the pipe and looks who is behind it.
+// opens opens the pipe and looks up who is behind it.
 func (x *examiner) opens(ctx context.Context) bool {
 	limit, cancel := context.WithTimeout(ctx, min(busyTimeout, x.cfg.timeout()))
 	defer cancel()
@@ -152,7 +152,7 @@ func (x *examiner) opens(ctx context.Context) bool {
 	return x.owner(ctx, c)
 }
 
-// owner holds the server against the rule that the client would use.
+// owner checks the server against the rule that the client would use.
 func (x *examiner) owner(ctx context.Context, c *namedpipe.Conn) bool {
 	limit, cancel := context.WithTimeout(ctx, min(busyTimeout, x.cfg.timeout()))
 	defer cancel()
@@ -200,7 +200,7 @@ func (x *examiner) notOpened(ctx context.Context, err error) {
 	}
 }
 
-// missing looks where a pipe that isn't there might be instead.
+// missing looks for a missing pipe in other places.
 func (x *examiner) missing(ctx context.Context, text string) {
 	if found, next := elsewhere(ctx, x.path); found != "" {
 		x.unreachable(ctx, "there", text+"; "+found, next)
@@ -217,7 +217,7 @@ func (x *examiner) missing(ctx context.Context, text string) {
 	}
 }
 
-// NearPipes returns up to three names of pipes that look like the one of a path.
+// NearPipes returns up to three names of pipes that resemble that of a path.
 func NearPipes(path string) ([]string, error) {
 	entries, err := follow.System.List("*")
 	if err != nil {

@@ -20,11 +20,12 @@ import (
 // checkTimeout bounds each call that doctor makes.
 const checkTimeout = 3 * time.Second
 
-// foreignAuthority is what grpc-go sends by itself for \\.\pipe\x, and what
-// Kestrel refuses.
+// foreignAuthority is the :authority that grpc-go sends by itself for
+// \\.\pipe\x, and that Kestrel refuses.
 const foreignAuthority = "%5C%5C.%5Cpipe%5Cx"
 
-// server speaks to the server: settings, TLS, authority, health, reflection.
+// server checks what the server says: settings, TLS, authority, health,
+// reflection.
 func (x *examiner) server(ctx context.Context) {
 	s, err := Dial(ctx, x.cfg)
 	if err != nil {
@@ -49,8 +50,8 @@ func (x *examiner) server(ctx context.Context) {
 	}
 }
 
-// notHTTP2 explains a server that is there and is no gRPC server, or speaks in
-// another way than the target says.
+// notHTTP2 explains a server that is there but is not a gRPC server, or that
+// speaks differently than the target says.
 func (x *examiner) notHTTP2(ctx context.Context, err error) {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -116,8 +117,8 @@ func (x *examiner) calls(ctx context.Context, s *Session) bool {
 	return true
 }
 
-// authority reports the :authority that the server took, and whether it resets
-// others.
+// authority reports which :authority the server accepts, and whether it resets
+// calls with others.
 func (x *examiner) authority(ctx context.Context, s *Session, sent string) {
 	if x.path != "" && s.TLS() == nil {
 		if _, err := checkHealth(ctx, s, grpc.CallAuthority(foreignAuthority)); refusesAuthority(err) {
@@ -134,14 +135,15 @@ func checkHealth(ctx context.Context, s *Session, opts ...grpc.CallOption) (heal
 	return s.Health(ctx, "", opts...)
 }
 
-// refusesAuthority reports whether a call ended as a server ends it that doesn't
-// like its :authority: Kestrel resets the stream, host filtering answers 400.
+// refusesAuthority reports whether a call ended the way it does if the server
+// refuses its :authority: Kestrel resets the stream, host filtering answers
+// 400.
 func refusesAuthority(err error) bool {
 	st := status.Convert(err)
 	return err != nil && (strings.Contains(st.Message(), "PROTOCOL_ERROR") || strings.Contains(st.Message(), "400 (Bad Request)"))
 }
 
-// reflection asks which version of reflection there is.
+// reflection finds out which version of reflection the server has.
 func (x *examiner) reflection(ctx context.Context, s *Session) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

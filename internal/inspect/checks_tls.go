@@ -13,8 +13,8 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// probeTLS makes a TLS handshake that believes any certificate, to see what the
-// server has. Nothing is sent after it.
+// probeTLS makes a TLS handshake that accepts any certificate, to see which one
+// the server has. It sends nothing after the handshake.
 func (x *examiner) probeTLS(ctx context.Context) (*tls.ConnectionState, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(checkTimeout, x.cfg.timeout()))
 	defer cancel()
@@ -58,7 +58,7 @@ func (x *examiner) host() string {
 	return x.cfg.Target
 }
 
-// DescribeTLS says what a server's TLS is: protocol, certificate, chain, expiry.
+// DescribeTLS describes a server's TLS: protocol, certificate, chain, expiry.
 func DescribeTLS(state *tls.ConnectionState) string {
 	parts := []string{fmt.Sprintf("%s, %s", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))}
 	if state.NegotiatedProtocol != "h2" {
@@ -88,7 +88,7 @@ func name(subject string) string {
 	return subject
 }
 
-// names are what a certificate is valid for.
+// names are the names that a certificate is valid for.
 func names(c *x509.Certificate) []string {
 	all := append([]string{}, c.DNSNames...)
 	for _, ip := range c.IPAddresses {

@@ -13,12 +13,12 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/firstbytes"
 )
 
-// maxSettings is the number of bytes that are kept of what a server sends first:
-// the longest SETTINGS frame with its header.
+// maxSettings is how many of a server's first bytes are kept: the longest
+// SETTINGS frame with its header.
 const maxSettings = firstbytes.MaxSettings + 9
 
-// A Fault is the error for a server that is there and does not speak as it
-// should.
+// A Fault is the error for a server that is there and does not speak HTTP/2 as
+// it should.
 type Fault struct {
 	Kind firstbytes.Kind
 	addr net.Addr
@@ -27,8 +27,9 @@ type Fault struct {
 
 func (f *Fault) Error() string { return fmt.Sprintf("%s: %s", f.addr, f.what) }
 
-// firstConn wraps a connection to judge the first bytes of the server: they are
-// its HTTP/2 settings, which are kept, or show what it is instead.
+// firstConn wraps a connection to judge the first bytes of the server: either
+// they are its HTTP/2 settings, which are kept, or they show what the server is
+// instead.
 func (d *dialer) firstConn(c net.Conn, end time.Time, overTLS bool) net.Conn {
 	fail := func(f *firstbytes.Fault, _ time.Duration) error {
 		next := f.Next(firstbytes.Words{AddTLS: d.cfg.Words.AddTLS, DropTLS: d.cfg.Words.DropTLS})

@@ -9,9 +9,9 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// AddHeader adds a header that the caller may send: gRPC drops some without a
-// word. The value of a name that ends in -bin is base64. Errors don't hold the
-// value, which may be a secret.
+// AddHeader adds a header that the caller may send: gRPC silently drops some.
+// If the name ends in -bin the value is base64. Errors don't show the value,
+// which may be a secret.
 func AddHeader(md metadata.MD, name, value string) error {
 	name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
 	switch {
@@ -37,7 +37,7 @@ func AddHeader(md metadata.MD, name, value string) error {
 	return nil
 }
 
-// decodeBase64 takes every alphabet, with and without padding.
+// decodeBase64 accepts every alphabet, with and without padding.
 func decodeBase64(s string) ([]byte, error) {
 	s = strings.TrimRight(s, "=")
 	if strings.ContainsAny(s, "-_") {

@@ -10,14 +10,14 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/pipename"
 )
 
-// A listening is a socket that a process of this network namespace listens on.
+// A listening is a socket on which a process of this network namespace listens.
 type listening struct {
 	inode uint32 // of its file
-	path  string // as it was bound, but for the folder that namedpipe makes it in
+	path  string // as it was bound, except for the folder that namedpipe binds it in
 }
 
-// states returns what tells the state of a socket by its path. The kernel is
-// asked once, for all sockets.
+// states returns a function that returns the state of a socket by its path. It
+// queries the kernel once, for all sockets.
 func states() func(path string) string {
 	all, err := listeners()
 	if err != nil {
@@ -31,7 +31,7 @@ func states() func(path string) string {
 	return func(path string) string {
 		base := filepath.Base(path)
 		if !names[base] && !names[pipename.ShortName] {
-			return Stale // without looking at each of many files
+			return Stale // avoids a stat of every file
 		}
 		var st syscall.Stat_t
 		if err := syscall.Stat(path, &st); err != nil {
@@ -45,7 +45,8 @@ func states() func(path string) string {
 	}
 }
 
-// The parts of the socket diagnosis protocol, see sock_diag(7), that this takes.
+// The parts of the socket diagnosis protocol, see sock_diag(7), that are used
+// here.
 const (
 	diagByFamily   = 20      // SOCK_DIAG_BY_FAMILY
 	diagListen     = 1 << 10 // TCP_LISTEN as a bit of the states
@@ -56,8 +57,8 @@ const (
 	diagVFS        = 1  // UNIX_DIAG_VFS
 )
 
-// listeners are the listening sockets of this network namespace that have a
-// path. Nobody needs a right to ask for them.
+// listeners returns the listening sockets of this network namespace that have a
+// path. No privilege is needed.
 func listeners() ([]listening, error) {
 	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.NETLINK_INET_DIAG)
 	if err != nil {

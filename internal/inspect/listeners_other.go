@@ -6,11 +6,11 @@ import "errors"
 
 type listening struct{ path string }
 
-// states returns what tells the state of a socket by its path; this system
-// doesn't.
+// states returns a function that returns Unknown: this system doesn't say who
+// listens.
 func states() func(path string) string {
 	return func(string) string { return Unknown }
 }
 
-// listeners are the sockets that are listened on; this system doesn't tell.
+// listeners returns nothing: this system doesn't list them.
 func listeners() ([]listening, error) { return nil, errors.ErrUnsupported }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Nearest returns up to max of the names that look like a misspelt name, the
-// likeliest first.
+// Nearest returns up to max of the names that resemble a misspelled name, the
+// most similar first.
 func Nearest(name string, names []string, max int) []string {
 	type candidate struct {
 		name string
@@ -36,9 +36,9 @@ func Nearest(name string, names []string, max int) []string {
 	return found
 }
 
-// distance is how many letters must be put in, left out, changed or swapped
-// with their neighbour to make b of a. Long names are cut: this is for typing
-// errors.
+// distance returns how many letters must be inserted, deleted, replaced or
+// swapped with a neighbor to turn a into b. Long names are cut: this is for
+// typing errors.
 func distance(a, b string) int {
 	const most = 128
 	x, y := []rune(a), []rune(b)

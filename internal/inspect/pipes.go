@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// detailTimeout bounds the opening of one pipe, and detailsAtOnce is how
-	// many are open at the same time.
+	// detailTimeout is the time limit for opening one pipe, and detailsAtOnce
+	// is how many are opened at the same time.
 	detailTimeout = time.Second
 	detailsAtOnce = 8
 )
@@ -23,8 +23,8 @@ const (
 // The states of a pipe.
 const (
 	Listening = "listening"
-	Stale     = "stale"   // the socket that a killed server has left
-	Unknown   = "unknown" // the system doesn't tell
+	Stale     = "stale"   // a socket that a killed server left behind
+	Unknown   = "unknown" // the system doesn't say
 )
 
 // A Pipe is a pipe of this machine.
@@ -32,14 +32,14 @@ type Pipe struct {
 	Name  string `json:"name"`
 	Path  string `json:"path"`
 	State string `json:"state"`
-	// Instances and MaxInstances are 0 where the system has no such thing;
+	// Instances and MaxInstances are 0 where pipes have no instances;
 	// MaxInstances is negative if there is no limit.
 	Instances    int      `json:"instances,omitempty"`
 	MaxInstances int      `json:"max_instances,omitempty"`
 	Details      *Details `json:"details,omitempty"`
 }
 
-// Details are what only opening a pipe tells.
+// Details are what can be learned only by opening a pipe.
 type Details struct {
 	Owner      string `json:"owner,omitempty"`
 	Access     string `json:"access,omitempty"`
@@ -64,8 +64,8 @@ func Pipes(pattern string) ([]Pipe, error) {
 	return pipes, nil
 }
 
-// AddDetails sets the details of each pipe. It opens each, sends nothing, and so
-// takes an instance of it for a moment; a stale one is not opened.
+// AddDetails sets the details of each pipe. It opens each pipe, which takes an
+// instance of it for a moment, and sends nothing. Stale pipes are not opened.
 func AddDetails(ctx context.Context, pipes []Pipe) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, detailsAtOnce)
@@ -103,11 +103,12 @@ func lookInto(ctx context.Context, path string) *Details {
 	return d
 }
 
-// anyServer opens a pipe only to look who is behind it.
+// anyServer trusts every server: the pipe is opened only to see who is behind
+// it.
 var anyServer = namedpipe.Dialer{Server: namedpipe.Trust{Anyone: true}, ImpersonationLevel: namedpipe.Anonymous}
 
-// BareText is an error without the operation and the path before it, for where
-// the path stands beside it anyway.
+// BareText returns an error's text without the operation and the path, for
+// places that show the path anyway.
 func BareText(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) {

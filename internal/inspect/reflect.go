@@ -16,7 +16,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// reflected is the schema that a server tells. Nothing is asked yet.
+// reflected is the schema that a server describes. It is queried only when
+// needed.
 func (s *Session) reflected(ctx context.Context) *Schema {
 	ctx, cancel := context.WithCancel(ctx)
 	cc := &reflectConn{session: s, timeout: s.cfg.timeout()}
@@ -37,7 +38,7 @@ func (s *Session) reflected(ctx context.Context) *Schema {
 	}
 }
 
-// reflectionError explains why a server did not answer what it was asked.
+// reflectionError explains why a server did not answer a reflection request.
 func (s *Session) reflectionError(err error) error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -58,9 +59,9 @@ func (s *Session) reflectionError(err error) error {
 	return e
 }
 
-// A reflectConn makes the streams of reflection: each answer has its own time,
-// the size of answers is not that of the user's messages, and the headers that
-// a server demands are sent only once it does.
+// A reflectConn makes the streams of reflection: each answer has its own time
+// limit, the size limit of the user's messages doesn't apply, and the headers
+// that a server demands are sent only once it demands them.
 type reflectConn struct {
 	session  *Session
 	timeout  time.Duration
@@ -90,14 +91,14 @@ func (c *reflectConn) NewStream(ctx context.Context, desc *grpc.StreamDesc, meth
 	return s, nil
 }
 
-// A reflectStream is used by one goroutine at a time, which asks and then waits
-// for the answer.
+// A reflectStream is used by one goroutine at a time, which sends a request and
+// then waits for the answer.
 type reflectStream struct {
 	grpc.ClientStream
 	conn   *reflectConn
 	open   func() (grpc.ClientStream, context.CancelFunc, error)
 	cancel context.CancelFunc
-	last   any // the question without an answer
+	last   any // the unanswered request
 }
 
 func (s *reflectStream) SendMsg(m any) error {

@@ -14,23 +14,23 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// A Schema knows services and messages. Its methods may be called at the same
-// time; close it when no descriptor is looked up any more.
+// A Schema holds services and messages. Its methods are safe for concurrent
+// use. Close it when its descriptors are no longer looked up.
 type Schema struct {
-	// FromServer says that the server's reflection is asked.
+	// FromServer reports that the schema comes from the server's reflection.
 	FromServer bool
 
 	list  func() ([]protoreflect.FullName, error)
 	files protoresolve.Resolver
 	types protoresolve.SerializationResolver
 	close func()
-	// failed explains an error of the server's, nil for files.
+	// failed explains an error of the server; it is nil for files.
 	failed func(error) error
 	words  *Words
 }
 
-// Schema returns the schema that src names, which if it names no files is the
-// server's reflection. ctx bounds the life of the schema.
+// Schema returns the schema from the files that src names, or from the server's
+// reflection if it names none. The schema can be used until ctx ends.
 func (s *Session) Schema(ctx context.Context, src Source) (*Schema, error) {
 	if src.Empty() {
 		return s.reflected(ctx), nil
@@ -47,7 +47,7 @@ func (s *Session) Schema(ctx context.Context, src Source) (*Schema, error) {
 		if err != nil {
 			return nil, err
 		}
-		more, _ := own.list() // files always tell
+		more, _ := own.list() // files always have an answer
 		names = append(names, more...)
 		slices.Sort(names)
 		return slices.Compact(names), nil
@@ -55,7 +55,7 @@ func (s *Session) Schema(ctx context.Context, src Source) (*Schema, error) {
 	return both, nil
 }
 
-// Close ends the questions to the server.
+// Close ends the reflection stream.
 func (s *Schema) Close() {
 	if s.close != nil {
 		s.close()
@@ -68,7 +68,8 @@ func (s *Schema) Types() protoresolve.SerializationResolver { return s.types }
 // Services returns the names of the services, in order.
 func (s *Schema) Services() ([]protoreflect.FullName, error) { return s.list() }
 
-// newFileSchema is a schema from files. flag is where they are from, for errors.
+// newFileSchema returns a schema from files. flag says where they come from,
+// for errors.
 func newFileSchema(from string, set *descriptorpb.FileDescriptorSet, w *Words) (*Schema, error) {
 	files, err := protodesc.NewFiles(set)
 	if err != nil {
@@ -88,8 +89,8 @@ func newFileSchema(from string, set *descriptorpb.FileDescriptorSet, w *Words) (
 	}, nil
 }
 
-// Find returns the descriptor of a symbol. The error for what isn't there names
-// what looks like it.
+// Find returns the descriptor of a symbol. The error for an unknown symbol
+// names similar ones.
 func (s *Schema) Find(symbol string) (protoreflect.Descriptor, error) {
 	name := protoreflect.FullName(strings.ReplaceAll(strings.TrimLeft(symbol, "/."), "/", "."))
 	if !name.IsValid() {
@@ -100,7 +101,7 @@ func (s *Schema) Find(symbol string) (protoreflect.Descriptor, error) {
 		return d, nil
 	}
 	if st, ok := status.FromError(err); ok && st.Code() != codes.NotFound && st.Code() != codes.Unimplemented && s.failed != nil {
-		return nil, s.failed(err) // the server has not said that there is no such thing
+		return nil, s.failed(err) // the server did not say that the symbol is unknown
 	}
 	services, lerr := s.list()
 	if lerr != nil {
@@ -109,9 +110,9 @@ func (s *Schema) Find(symbol string) (protoreflect.Descriptor, error) {
 	return nil, s.unknown(string(name), services)
 }
 
-// unknown is the error for a symbol that isn't there.
+// unknown returns the error for an unknown symbol.
 func (s *Schema) unknown(name string, services []protoreflect.FullName) error {
-	slashed := map[string]string{} // by the name with dots alone
+	slashed := map[string]string{} // by the dotted name
 	var all []string
 	wanted := name
 	for _, service := range services {
@@ -135,7 +136,7 @@ func (s *Schema) unknown(name string, services []protoreflect.FullName) error {
 	return &Error{Kind: Usage, Err: fmt.Errorf("there is no %q here", wanted), Next: didYouMean(near)}
 }
 
-// didYouMean asks back.
+// didYouMean suggests names.
 func didYouMean(near []string) string { return "did you mean " + strings.Join(near, " or ") + "?" }
 
 // Methods returns the methods of a service; none if it can't be described.
@@ -224,8 +225,8 @@ func KindOf(d protoreflect.Descriptor) string {
 	return "part of a file"
 }
 
-// Comment is the comment on a descriptor in its .proto file, "" if the schema
-// has none: servers differ in whether their reflection tells comments.
+// Comment returns the comment on a descriptor in its .proto file, or "": some
+// servers' reflection leaves comments out.
 func Comment(d protoreflect.Descriptor) string {
 	loc := d.ParentFile().SourceLocations().ByDescriptor(d)
 	return strings.TrimSpace(strings.TrimSpace(loc.LeadingComments) + "\n" + strings.TrimSpace(loc.TrailingComments))

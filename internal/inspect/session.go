@@ -20,16 +20,16 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// A Session is a channel that has been seen to work, and how it came to be. Its
-// methods may be called at the same time.
+// A Session is a channel that has connected, with a record of how. Its methods
+// are safe for concurrent use.
 type Session struct {
 	*grpc.ClientConn
 	cfg   Config
 	trace *trace
 }
 
-// Options returns the options for a channel to the server that cfg names, without
-// what watches the connections of a Session, for callers that measure.
+// Options returns the options for a channel to the server that cfg names, for
+// callers that measure: nothing watches its connections as in a Session.
 func Options(cfg Config) ([]grpc.DialOption, error) {
 	d, opts, err := prepare(&cfg)
 	if err != nil {
@@ -45,7 +45,7 @@ func Options(cfg Config) ([]grpc.DialOption, error) {
 }
 
 // prepare makes the dialer and the options of a channel, and sets cfg.TLS for a
-// target that wants it.
+// target that requires it.
 func prepare(cfg *Config) (*dialer, []grpc.DialOption, error) {
 	t, err := target.Parse(cfg.Target)
 	if err != nil {
@@ -70,8 +70,8 @@ func prepare(cfg *Config) (*dialer, []grpc.DialOption, error) {
 	return d, opts, nil
 }
 
-// Dial connects to a server and waits until it has sent its HTTP/2 settings. The
-// caller closes the session. The error is an *Error.
+// Dial connects to a server and waits until it has sent its HTTP/2 settings.
+// The caller must close the session. The error is an *Error.
 func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	d, opts, err := prepare(&cfg)
 	if err != nil {
@@ -86,7 +86,7 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		return nil, badTarget(err)
 	}
 	s := &Session{ClientConn: cc, cfg: cfg, trace: d.trace}
-	// The dialer keeps the time and says best what has taken it.
+	// The dialer enforces the timeout and knows best what took the time.
 	if err := s.becomeReady(ctx, cfg.timeout()+2*time.Second); err != nil {
 		cc.Close()
 		return nil, err
@@ -124,8 +124,9 @@ func (s *Session) becomeReady(ctx context.Context, timeout time.Duration) error 
 	case limit.Err() != nil:
 		return &Error{Kind: Unreachable, Err: fmt.Errorf("%s: no connection in %v", s.cfg.Target, timeout), Next: "start the server, or check the address"}
 	}
-	// Nothing was dialed: what is wrong, such as a name that can't be resolved,
-	// is known to the channel, and a call that doesn't wait is told it at once.
+	// Nothing was dialed. The channel knows what is wrong, such as a name that
+	// can't be resolved, and reports it to a call that doesn't wait for it to
+	// be ready.
 	_, err = healthpb.NewHealthClient(s).Check(limit, &healthpb.HealthCheckRequest{})
 	text := status.Convert(err).Message()
 	if err == nil || text == "" {
@@ -144,29 +145,28 @@ func (s *Session) Addr() string {
 	return s.trace.addr
 }
 
-// Peer returns who the server is, nil if that can't be known.
+// Peer returns the server's process, nil if it is unknown.
 func (s *Session) Peer() *namedpipe.Peer { return s.trace.peer() }
 
 // Stages returns how long connecting took.
 func (s *Session) Stages() Stages { return s.trace.stages() }
 
-// Settings returns the server's HTTP/2 settings, as far as they differ from the
-// defaults.
+// Settings returns the server's HTTP/2 settings that differ from the defaults.
 func (s *Session) Settings() []http2.Setting {
 	s.trace.mu.Lock()
 	defer s.trace.mu.Unlock()
 	return s.trace.settings
 }
 
-// TLS returns the state of the last connection's TLS, nil without.
+// TLS returns the TLS state of the last connection, nil without TLS.
 func (s *Session) TLS() *tls.ConnectionState {
 	s.trace.mu.Lock()
 	defer s.trace.mu.Unlock()
 	return s.trace.tls
 }
 
-// Health asks a service for its health, "" the whole server. The error is of
-// grpc's.
+// Health returns the health of a service, or of the whole server for "". The
+// error is grpc's.
 func (s *Session) Health(ctx context.Context, service string, opts ...grpc.CallOption) (healthpb.HealthCheckResponse_ServingStatus, error) {
 	ctx = withHeaders(ctx, s.cfg.Headers)
 	answer, err := healthpb.NewHealthClient(s).Check(ctx, &healthpb.HealthCheckRequest{Service: service}, opts...)

@@ -19,19 +19,19 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// A Source says which files describe messages and methods. The zero value is the
-// server's reflection.
+// A Source says which files describe messages and methods. The zero value means
+// the server's reflection.
 type Source struct {
 	Protos     []string // .proto files, and folders of them
 	Imports    []string // folders for the imports of Protos
 	Protosets  []string // files that protoc --descriptor_set_out or buf build has made
-	Reflection bool     // ask the server as well, for what the files don't have
+	Reflection bool     // also use the server's reflection, for what the files don't have
 }
 
 // Empty reports whether no files are named.
 func (s Source) Empty() bool { return len(s.Protos)+len(s.Protosets) == 0 }
 
-// Load reads the files, of which there must be some.
+// Load reads the files. At least one must be named.
 func (s Source) Load(ctx context.Context, w Words) (*Schema, error) {
 	var set FileSet
 	if len(s.Protosets) > 0 {
@@ -91,9 +91,8 @@ func (s Source) compile(ctx context.Context, set *FileSet) error {
 	return nil
 }
 
-// importName is the name by which a file is found in the folders for imports. A
-// path that leads into one of them counts from there, as the imports of other
-// files do.
+// importName returns the name under which other files import a file. A path
+// inside an import folder is relative to that folder.
 func (s Source) importName(path string) string {
 	if len(s.Imports) == 0 {
 		return path
@@ -119,8 +118,8 @@ func (s Source) importName(path string) string {
 	return path
 }
 
-// protosIn returns the .proto files in a folder and in those below, by their
-// names from there.
+// protosIn returns the .proto files in a folder and its subfolders, by their
+// names relative to it.
 func protosIn(dir string) (names []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".proto" {
@@ -133,8 +132,8 @@ func protosIn(dir string) (names []string, err error) {
 	return names, err
 }
 
-// openText opens a text file in UTF-8, or in UTF-16 with a byte order mark, which
-// is what PowerShell 5.1 writes with >.
+// openText opens a text file in UTF-8, or in UTF-16 with a byte order mark,
+// which PowerShell 5.1 writes with >.
 func openText(path string) (io.ReadCloser, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -146,21 +145,21 @@ func openText(path string) (io.ReadCloser, error) {
 	}{Text(f), f}, nil
 }
 
-// Text decodes UTF-16 that begins with a byte order mark, and takes the mark off
-// UTF-8. What has no mark is passed on as it is.
+// Text decodes UTF-16 that begins with a byte order mark, and removes the mark
+// from UTF-8. Text without a mark is passed on as is.
 func Text(r io.Reader) io.Reader {
 	return transform.NewReader(r, unicode.BOMOverride(transform.Nop))
 }
 
-// A FileSet is a descriptor set that grows by whole files, each after those that
+// A FileSet is a descriptor set to which files are added, each after those that
 // it imports.
 type FileSet struct {
 	descriptorpb.FileDescriptorSet
-	Missing []string // imports that nobody could tell
+	Missing []string // imports that were not found
 
-	seen   map[string]*descriptorpb.FileDescriptorProto // nil for a missing one
+	seen   map[string]*descriptorpb.FileDescriptorProto // nil for a missing file
 	added  map[protoreflect.FileDescriptor]bool
-	differ string // a file that came twice, and not the same
+	differ string // a file that was added twice with different contents
 }
 
 // Add adds a file and its imports.
@@ -185,7 +184,7 @@ func (s *FileSet) Add(fd protoreflect.FileDescriptor) {
 	s.put(protodesc.ToFileDescriptorProto(fd))
 }
 
-// put adds a file that is not there yet.
+// put adds a file unless it is there already.
 func (s *FileSet) put(fd *descriptorpb.FileDescriptorProto) {
 	if old := s.seen[fd.GetName()]; old != nil {
 		if !sameFile(old, fd) {
@@ -204,7 +203,7 @@ func (s *FileSet) note(path string, fd *descriptorpb.FileDescriptorProto) {
 	s.seen[path] = fd
 }
 
-// sameFile reports whether two files are the same but for comments.
+// sameFile reports whether two files are equal except for comments.
 func sameFile(a, b *descriptorpb.FileDescriptorProto) bool {
 	if a == b {
 		return true
@@ -233,7 +232,7 @@ func (s *FileSet) read(paths []string) error {
 	return nil
 }
 
-// Bytes is the set as Source.Protosets reads it.
+// Bytes returns the set in the form that Source.Protosets reads.
 func (s *FileSet) Bytes() ([]byte, error) {
 	return proto.MarshalOptions{Deterministic: true}.Marshal(&s.FileDescriptorSet)
 }

@@ -9,18 +9,18 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// MaxDepth is how deep messages in messages go in a template.
+// MaxDepth is how deeply messages are nested in a template.
 const MaxDepth = 6
 
-// Template is a message as JSON with every field in it: one element in
-// lists and maps, the first field of each oneof, and what holds itself but once.
+// Template returns a message as JSON with every field in it: one element in
+// lists and maps, the first field of each oneof, and recursive messages once.
 func Template(md protoreflect.MessageDescriptor) []byte {
 	var b bytes.Buffer
 	writeTemplate(&b, md, nil)
 	return b.Bytes()
 }
 
-// wellKnown are the messages whose JSON isn't an object of their fields.
+// wellKnown holds the messages whose JSON isn't an object of their fields.
 var wellKnown = map[protoreflect.FullName]string{
 	"google.protobuf.Timestamp": `"2006-01-02T15:04:05Z"`,
 	"google.protobuf.Duration":  `"1.5s"`,
@@ -32,7 +32,7 @@ var wellKnown = map[protoreflect.FullName]string{
 	"google.protobuf.BoolValue": `false`, "google.protobuf.StringValue": `""`, "google.protobuf.BytesValue": `""`,
 }
 
-// writeTemplate writes md, which is in the messages of within.
+// writeTemplate writes md, which is nested in the messages of within.
 func writeTemplate(b *bytes.Buffer, md protoreflect.MessageDescriptor, within []protoreflect.FullName) {
 	if text, ok := wellKnown[md.FullName()]; ok {
 		b.WriteString(text)
@@ -58,7 +58,7 @@ func writeTemplate(b *bytes.Buffer, md protoreflect.MessageDescriptor, within []
 	b.WriteByte('}')
 }
 
-// FieldMessage is the message in a field, nil if there is none.
+// FieldMessage returns the message type of a field, nil if it has none.
 func FieldMessage(fd protoreflect.FieldDescriptor) protoreflect.MessageDescriptor {
 	if fd.IsMap() {
 		return fd.MapValue().Message()

@@ -21,25 +21,25 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// A trace is what is known of the way to a ready connection: the time of each
-// stage, the server's settings, and, if it failed, the error as it was and not
-// as grpc tells it. Its methods may be called at the same time.
+// A trace records how a connection became ready: the time of each stage, the
+// server's settings, and, if it failed, the original error rather than grpc's
+// text of it. Its methods are safe for concurrent use.
 type trace struct {
 	mu       sync.Mutex
 	began    time.Time
-	waited   time.Duration // for an instance, or for the server to come
-	open     time.Duration // the last attempt alone
+	waited   time.Duration // for an instance, or for the server to start
+	open     time.Duration // the last attempt only
 	opened   time.Time
-	secured  time.Time // when TLS was there; zero without
+	secured  time.Time // when the TLS handshake was done; zero without TLS
 	settled  time.Time
 	settings []http2.Setting
 	tls      *tls.ConnectionState
 	err      error
-	pipe     *namedpipe.Conn // nil over a network
+	pipe     *namedpipe.Conn // nil for a network address
 	addr     string
 }
 
-// fail notes why there is no connection. The first reason counts: what follows
+// fail records why there is no connection. The first reason counts: later ones
 // are often its consequences.
 func (t *trace) fail(err error) error {
 	t.mu.Lock()
@@ -50,19 +50,19 @@ func (t *trace) fail(err error) error {
 	return err
 }
 
-// settle notes that the server's settings are there.
+// settle records that the server's settings have come.
 func (t *trace) settle(settings []http2.Setting) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.settled, t.settings = time.Now(), settings
 }
 
-// Stages are how long the parts of connecting took. TLS is 0 without TLS.
+// Stages are the durations of the parts of connecting. TLS is 0 without TLS.
 type Stages struct {
 	Open     time.Duration // the pipe or the socket
 	Wait     time.Duration // for a free instance, or for the server to start
 	TLS      time.Duration
-	Settings time.Duration // until the server's HTTP/2 settings were there
+	Settings time.Duration // until the server's HTTP/2 settings came
 }
 
 func (t *trace) stages() Stages {
@@ -80,7 +80,7 @@ func (t *trace) stages() Stages {
 	return s
 }
 
-// peer says who the server is, nil if that can't be known.
+// peer returns the server's process, nil if it is unknown.
 func (t *trace) peer() *namedpipe.Peer {
 	t.mu.Lock()
 	pipe := t.pipe
@@ -103,11 +103,10 @@ type dialer struct {
 	tls    bool
 }
 
-// quick is the time after which a pipe that could not be opened counts as waited
-// for.
+// quick is how long opening a pipe may take before it counts as waiting.
 const quick = 20 * time.Millisecond
 
-// dial connects to an address as grpc hands it out.
+// dial connects to an address that grpc has resolved.
 func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.timeout())
 	defer cancel()
@@ -136,8 +135,8 @@ func (d *dialer) open(ctx context.Context, addr string) (net.Conn, error) {
 		return nil, noneMatches(d.cfg.Target, d.cfg.Words)
 	}
 	nd := namedpipe.Dialer{Server: d.cfg.Trust}
-	// A first attempt with little time tells opening from waiting: the library
-	// does both in one call.
+	// A short first attempt separates opening from waiting: the library does
+	// both in one call.
 	short, cancel := context.WithTimeout(ctx, quick)
 	c, err := nd.Dial(short, addr)
 	cancel()
@@ -158,7 +157,7 @@ func (d *dialer) open(ctx context.Context, addr string) (net.Conn, error) {
 	return c, nil
 }
 
-// openNetwork opens what isn't a pipe.
+// openNetwork opens a connection that isn't a pipe.
 func (d *dialer) openNetwork(ctx context.Context, addr string) (net.Conn, error) {
 	began := time.Now()
 	for {
@@ -169,7 +168,7 @@ func (d *dialer) openNetwork(ctx context.Context, addr string) (net.Conn, error)
 			d.note(last.Sub(began), time.Since(last))
 			return c, err
 		}
-		select { // nobody tells when a server has come
+		select { // nothing reports that a server has started
 		case <-time.After(quick):
 		case <-ctx.Done():
 			return nil, err
@@ -177,14 +176,14 @@ func (d *dialer) openNetwork(ctx context.Context, addr string) (net.Conn, error)
 	}
 }
 
-// note keeps the times of the opening.
+// note records how long opening took.
 func (d *dialer) note(waited, open time.Duration) {
 	d.trace.mu.Lock()
 	d.trace.waited, d.trace.open = waited, open
 	d.trace.mu.Unlock()
 }
 
-// dialNetwork connects to what isn't a pipe.
+// dialNetwork connects to an address that isn't a pipe.
 func dialNetwork(ctx context.Context, addr string, w Words) (net.Conn, error) {
 	var nd net.Dialer
 	network := "tcp"
@@ -203,7 +202,7 @@ func dialNetwork(ctx context.Context, addr string, w Words) (net.Conn, error) {
 	return nil, &Error{Kind: Unreachable, Err: err, Next: "start the server, or check the address"}
 }
 
-// noneMatches is the error for a pattern that no pipe matches.
+// noneMatches returns the error for a pattern that no pipe matches.
 func noneMatches(text string, w Words) error {
 	pattern := strings.TrimPrefix(text, target.Scheme+":")
 	if _, err := follow.System.List(pattern); err != nil {
@@ -212,7 +211,7 @@ func noneMatches(text string, w Words) error {
 	return &Error{Kind: Unreachable, Err: fmt.Errorf("no pipe matches %s", text), Next: join("start a server", w.List)}
 }
 
-// tracedTLS notes when the handshake was done and looks at what follows.
+// tracedTLS records when the handshake was done and watches what follows.
 type tracedTLS struct {
 	credentials.TransportCredentials
 	dialer *dialer
@@ -241,7 +240,7 @@ func (c tracedTLS) Clone() credentials.TransportCredentials {
 	return tracedTLS{c.TransportCredentials.Clone(), c.dialer}
 }
 
-// tlsNext says what to do about a handshake that failed.
+// tlsNext says what to do about a failed handshake.
 func tlsNext(err error, w Words) string {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError

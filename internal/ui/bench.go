@@ -39,8 +39,8 @@ type second struct {
 	Error   *problem    `json:"error,omitempty"`
 }
 
-// bench makes calls of one kind for a while and sends a point for each second.
-// The end of the page's request ends it.
+// bench makes calls of one method for a while and sends a point for each
+// second. It ends with the page's request.
 func (u *UI) bench(w http.ResponseWriter, r *http.Request) {
 	in, err := decode[benchRequest](w, r)
 	var b *bench

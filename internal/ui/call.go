@@ -23,16 +23,16 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
-// A call is one under way, which several requests of the page work on.
+// A call is a call under way, shared by several requests of the page.
 type call struct {
 	*inspect.Call
 	session *session
-	sending chan struct{} // holds one token, for who sends
+	sending chan struct{} // holds one token, for whoever sends
 	events  chan any      // closed when the call is over
 	over    context.Context
 }
 
-// event is one thing that happens in a call. Its At is in seconds.
+// event is something that happens in a call. At is in seconds.
 type event struct {
 	Kind     string      `json:"kind"`
 	ID       string      `json:"id,omitempty"`
@@ -52,8 +52,8 @@ type callRequest struct {
 	Body string `json:"body"`
 }
 
-// call makes a call and sends what happens in it, until it is over. A unary
-// request is in the body; a stream starts without one.
+// call makes a call and sends its events until it is over. A unary request is
+// in the body; a stream starts without a request.
 func (u *UI) call(w http.ResponseWriter, r *http.Request) {
 	in, err := decode[callRequest](w, r)
 	if err != nil {
@@ -76,7 +76,7 @@ func (u *UI) call(w http.ResponseWriter, r *http.Request) {
 	f.run(r.Context(), c.events)
 }
 
-// begin starts the call and, unless the caller streams, sends the request.
+// begin starts the call and, unless the client streams, sends the request.
 func (u *UI) begin(ctx context.Context, in callRequest) (*call, string, error) {
 	md, err := in.Options.metadata()
 	if err != nil {
@@ -207,7 +207,7 @@ func (u *UI) cancel(_ context.Context, in callInput) (struct{}, error) {
 	return struct{}{}, err
 }
 
-// tell passes on an event, unless the page is gone.
+// tell passes on an event, unless the page is closed.
 func (c *call) tell(e event) {
 	select {
 	case c.events <- e:
@@ -217,7 +217,7 @@ func (c *call) tell(e event) {
 
 func (c *call) sent(m proto.Message) { c.tell(c.message("sent", m)) }
 
-// message is a message with the time it has now.
+// message returns a message, stamped with the current time.
 func (c *call) message(kind string, m proto.Message) event {
 	text, err := protojson.MarshalOptions{Resolver: c.session.schema.Types()}.Marshal(m)
 	if err != nil {
@@ -230,8 +230,8 @@ func (c *call) message(kind string, m proto.Message) event {
 	return e
 }
 
-// unknownFields counts the bytes in a message, and in those in it, that are in
-// no field of the schema and so not in its JSON.
+// unknownFields returns the number of bytes in a message, and in its nested
+// messages, that belong to no field of the schema and so are not in its JSON.
 func unknownFields(m protoreflect.Message) int {
 	n := len(m.GetUnknown())
 	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
@@ -253,7 +253,7 @@ func unknownFields(m protoreflect.Message) int {
 	return n
 }
 
-// receive passes on what the server sends, and the end.
+// receive passes on what the server sends, and how the call ends.
 func (c *call) receive(stop context.CancelFunc, ended func(code string)) {
 	defer close(c.events)
 	defer stop()
@@ -297,7 +297,7 @@ func (e *event) take(err error, s *session) {
 	}
 }
 
-// pairs are headers in order of their names, with binary ones in base64.
+// pairs returns headers in order of their names, with binary ones in base64.
 func pairs(md metadata.MD) [][2]string {
 	rows := [][2]string{}
 	for _, name := range slices.Sorted(maps.Keys(md)) {

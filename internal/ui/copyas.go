@@ -14,8 +14,8 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/target"
 )
 
-// copyAs writes the request for other programs: for the command in three shells,
-// for grpcurl, and as a program in Go and C#. Secrets stay out.
+// copyAs writes the request for other programs: for this command in three
+// shells, for grpcurl, and as a program in Go and C#. It leaves secrets out.
 func (u *UI) copyAs(ctx context.Context, in callRequest) ([][2]string, error) {
 	s, err := u.use(ctx, in.Target, in.Options)
 	if err != nil {
@@ -71,7 +71,8 @@ func flags(o options) []string {
 	return args
 }
 
-// secretOr returns a header's value, or the name of where the secret may be.
+// secretOr returns a header's value, or for a secret the name of where it may
+// be found.
 func secretOr(h [2]string) string {
 	if inspect.IsSecret(h[0]) {
 		return "SECRET"
@@ -87,7 +88,7 @@ func line(args []string, quote func(string) string) string {
 	return strings.Join(quoted, " ")
 }
 
-// plain reports whether no shell takes anything in s for its own.
+// plain reports whether no shell treats a character of s specially.
 func plain(s string) bool {
 	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:") == ""
 }
@@ -99,8 +100,9 @@ func quoteSh(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// quoteCmd quotes for cmd.exe and the rules by which Windows programs split
-// their command line: ^ before what cmd takes for its own, \" for a quote.
+// quoteCmd quotes for cmd.exe and for the rules by which Windows programs split
+// their command line: ^ before each character that cmd treats specially, \" for
+// a quote.
 func quoteCmd(s string) string {
 	if plain(s) {
 		return s
@@ -128,7 +130,8 @@ func quoteCmd(s string) string {
 	return b.String()
 }
 
-// quotePowerShell quotes for PowerShell 7.3 and later, which passes quotes on.
+// quotePowerShell quotes for PowerShell 7.3 and later, which passes quotes on
+// to programs.
 func quotePowerShell(s string) string {
 	if plain(s) {
 		return s
@@ -163,7 +166,8 @@ func grpcurl(t target.Target, k kept, method, body string) string {
 	return line(append(args, "-d", body, address, method[1:]), quoteSh)
 }
 
-// goName is a name as protoc-gen-go writes it: last parts joined by _.
+// goName returns a name as protoc-gen-go writes it, with nested names joined by
+// _.
 func goName(d protoreflect.Descriptor) string {
 	name := strings.TrimPrefix(string(d.FullName()), string(d.ParentFile().Package())+".")
 	return strings.ReplaceAll(name, ".", "_")

@@ -60,7 +60,7 @@ func describe(s *session) (*serverInfo, error) {
 	if state := s.TLS(); state != nil {
 		info.TLS = inspect.DescribeTLS(state)
 	}
-	// What every server has comes after what this one is for.
+	// Services that every server has come last.
 	slices.SortStableFunc(names, func(a, b protoreflect.FullName) int {
 		return cmp.Compare(rank(a), rank(b))
 	})
@@ -90,7 +90,7 @@ func rank(service protoreflect.FullName) int {
 	return 0
 }
 
-// schemaInfo is all that a form and an editor need of a request.
+// schemaInfo is what a form and an editor need to know about a request.
 type schemaInfo struct {
 	Template string               `json:"template"`
 	Types    map[string]*typeInfo `json:"types"`
@@ -139,7 +139,7 @@ func (u *UI) schema(ctx context.Context, in serverRequest) (*schemaInfo, error) 
 	return info, nil
 }
 
-// add describes a message and all that is in it.
+// add describes a message and everything in it.
 func (i *schemaInfo) add(md protoreflect.MessageDescriptor) {
 	name := string(md.FullName())
 	if i.Types[name] != nil {
@@ -180,7 +180,7 @@ func (i *schemaInfo) addEnum(ed protoreflect.EnumDescriptor) {
 	i.Types[string(ed.FullName())] = t
 }
 
-// times are durations with their names, without those that have not been.
+// times are named durations, without those that have not happened.
 func times(names []string, all ...time.Duration) [][2]string {
 	rows := [][2]string{}
 	for i, d := range all {

@@ -12,12 +12,12 @@ import (
 //go:embed dist
 var dist embed.FS
 
-// files serves the page's own files, which hold nothing of anybody's.
+// files serves the page's own files, which hold nobody's data.
 func (u *UI) files() {
 	index := file("index.html")
 	u.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		// The editor makes style elements, which the nonce allows and nothing else
-		// may.
+		// The editor adds style elements, which the nonce allows and nothing
+		// else can use.
 		nonce := rand.Text()
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-"+nonce+
 			"'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'")
@@ -36,7 +36,7 @@ func (u *UI) files() {
 func file(name string) []byte {
 	b, err := dist.ReadFile("dist/" + name)
 	if err != nil {
-		panic(err) // the build has no page in it
+		panic(err) // the build contains no page
 	}
 	return b
 }

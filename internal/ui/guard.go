@@ -23,8 +23,8 @@ import (
 const (
 	cookieName = "grpcpipe-ui"
 	keyHeader  = "Grpcpipe-Key"
-	// maxTokens bounds the tokens and the pages that are remembered; the oldest
-	// go first.
+	// maxTokens is the greatest number of tokens, and of pages, that are
+	// remembered; the oldest are dropped first.
 	maxTokens = 16
 )
 
@@ -49,8 +49,8 @@ func (g *guard) newToken() string {
 
 func keep[T any](s []T) []T { return s[max(0, len(s)-maxTokens):] }
 
-// admits holds a request against the rules that all must meet, and says no
-// itself.
+// admits checks a request against the rules that apply to all requests, and
+// answers one that breaks them.
 func (g *guard) admits(w http.ResponseWriter, r *http.Request) bool {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -74,7 +74,7 @@ func (g *guard) admits(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// login takes a token, which is then spent, and opens a page.
+// login opens a page for a token, which can't be used again.
 func (g *guard) login(w http.ResponseWriter, r *http.Request) {
 	in, err := decode[struct{ Token string }](w, r)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// listEvery is how often the pipes are listed, and detailsEvery how often
-	// each is opened to see who its server is.
+	// listEvery is the interval at which pipes are listed, and detailsEvery the
+	// one at which each is opened to see who its server is.
 	listEvery    = time.Second
 	detailsEvery = 5 * time.Second
 	// askTimeout bounds asking one server for its services.
@@ -34,7 +34,7 @@ type pipe struct {
 	Error    string   `json:"error,omitempty"`
 }
 
-// A pipeList remembers what only opening a pipe tells.
+// A pipeList remembers what can be learned only by opening a pipe.
 type pipeList struct {
 	probe bool
 	ask   func(context.Context, string) ([]string, error)
@@ -46,12 +46,12 @@ type pipeList struct {
 type known struct {
 	at       time.Time
 	details  *inspect.Details
-	asked    int // the process that was asked for its services
+	asked    int // the process whose services were looked up
 	services []string
 }
 
-// list returns the pipes with what is known of them, and looks again at what
-// was looked at too long ago.
+// list returns the pipes with what is known of them, and refreshes what is out
+// of date.
 func (l *pipeList) list(ctx context.Context) ([]pipe, error) {
 	found, err := inspect.Pipes("*")
 	if err != nil {
@@ -105,7 +105,7 @@ func (l *pipeList) askServices(ctx context.Context, path, target string, pid int
 	defer cancel()
 	services, err := l.ask(ctx, target)
 	if err != nil {
-		return // a pipe need not speak gRPC, or tell
+		return // the server may not speak gRPC, or not answer
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,7 +140,7 @@ func (u *UI) servicesOf(ctx context.Context, target string) ([]string, error) {
 	return services, nil
 }
 
-// pipes sends the list whenever it has changed.
+// pipes sends the list each time it has changed.
 func (u *UI) pipes(w http.ResponseWriter, r *http.Request) {
 	events := make(chan any)
 	ctx, cancel := context.WithCancel(r.Context())

@@ -17,7 +17,7 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// options are what the page may set for a server or a call.
+// options are the page's settings for a server or a call.
 type options struct {
 	Headers   [][2]string `json:"headers,omitempty"`
 	Deadline  string      `json:"deadline,omitempty"`
@@ -28,7 +28,7 @@ type options struct {
 	Trust     bool        `json:"trust,omitempty"`
 }
 
-// Words are how remedies are carried out on the page.
+// Words say how remedies are carried out on the page.
 var Words = inspect.Words{
 	AddTLS: "switch TLS on", DropTLS: "switch TLS off", TrustServer: "trust this server, which the page then asks about",
 	CACert: "name the file of the CA", ServerName: "set the :authority", MoreTime: "try again",
@@ -46,7 +46,7 @@ func (o options) metadata() (metadata.MD, error) {
 	md := metadata.MD{}
 	for _, h := range o.Headers {
 		if h[0] == "" && h[1] == "" {
-			continue // a row that is not filled in
+			continue // an empty row
 		}
 		if err := inspect.AddHeader(md, h[0], h[1]); err != nil {
 			return nil, err
@@ -55,7 +55,7 @@ func (o options) metadata() (metadata.MD, error) {
 	return md, nil
 }
 
-// deadline returns the time that a call has, 0 for no limit.
+// deadline returns the time limit of a call, 0 for none.
 func (o options) deadline() (time.Duration, error) {
 	if o.Deadline == "" {
 		return 0, nil
@@ -95,15 +95,16 @@ func (u *UI) config(target string, o options) (inspect.Config, error) {
 	return cfg, nil
 }
 
-// A session is a connection to a server that calls share.
+// A session is a connection to a server, shared by calls.
 type session struct {
 	*inspect.Session
 	schema *inspect.Schema
-	stop   context.CancelFunc // ends the schema's questions
+	stop   context.CancelFunc // ends the schema's reflection
 	users  sync.WaitGroup
 }
 
-// retire closes the session once no call uses it. It must have left the map.
+// retire closes the session once no call uses it. The session must have been
+// removed from the map.
 func (s *session) retire() {
 	go func() {
 		s.users.Wait()
@@ -113,15 +114,15 @@ func (s *session) retire() {
 	}()
 }
 
-// key names a session. Headers belong to a call, but a server may want them for
-// its reflection, too.
+// key identifies a session. Headers belong to a call, but a server may want
+// them for its reflection too.
 func key(target string, o options) string {
 	o.Deadline = ""
 	b, _ := json.Marshal(o) // strings and booleans can't fail
 	return target + "\n" + string(b)
 }
 
-// connect makes a session in the place of one there may be.
+// connect makes a session, replacing an existing one.
 func (u *UI) connect(ctx context.Context, target string, o options) (*session, error) {
 	cfg, err := u.config(target, o)
 	if err != nil {
@@ -149,8 +150,8 @@ func (u *UI) connect(ctx context.Context, target string, o options) (*session, e
 	return s, nil
 }
 
-// use returns the session for the target, connected if need be. The caller calls
-// users.Done.
+// use returns the session for the target and connects if necessary. The caller
+// calls users.Done.
 func (u *UI) use(ctx context.Context, target string, o options) (*session, error) {
 	u.mu.Lock()
 	s := u.sessions[key(target, o)]
@@ -185,7 +186,8 @@ type serverRequest struct {
 	Method  string  `json:"method"`
 }
 
-// open connects anew and describes the server; if that fails it examines why.
+// open makes a new connection and describes the server; if that fails it finds
+// out why.
 func (u *UI) open(ctx context.Context, in serverRequest) (*opened, error) {
 	s, err := u.connect(ctx, in.Target, in.Options)
 	if err == nil {

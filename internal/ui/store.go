@@ -18,12 +18,12 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/inspect"
 )
 
-// historyLines is how many calls the history keeps.
+// historyLines is the number of calls that the history keeps.
 const historyLines = 200
 
 // A store keeps requests as files that people can read and put under version
-// control: NAME.json for each that was saved, and history.jsonl. Secrets are
-// left out of both, going by their names.
+// control: NAME.json for each saved one, and history.jsonl. Values whose names
+// mark them as secrets are left out of both.
 type store struct {
 	dir string
 	mu  sync.Mutex
@@ -39,10 +39,10 @@ type kept struct {
 	Code    string  `json:"code,omitempty"`
 }
 
-// savedName are the names that are a file's on every system.
+// savedName matches names that are valid file names on every system.
 var savedName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$`)
 
-// reserved are names that Windows gives to devices.
+// reserved matches names that Windows reserves for devices.
 var reserved = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$`)
 
 func (s *store) path(name string) (string, error) {
@@ -55,7 +55,7 @@ func (s *store) path(name string) (string, error) {
 	return filepath.Join(s.dir, name+".json"), nil
 }
 
-// withoutSecrets leaves out the values of what is a secret by its name.
+// withoutSecrets returns k without the values whose names mark them as secrets.
 func (k kept) withoutSecrets() kept {
 	k.Options.Headers = slices.Clone(k.Options.Headers)
 	for i, h := range k.Options.Headers {
@@ -63,7 +63,7 @@ func (k kept) withoutSecrets() kept {
 			k.Options.Headers[i][1] = ""
 		}
 	}
-	// A trusted server is trusted for now, not for good.
+	// Trust in a server is for this session only.
 	k.Options.Trust = false
 	k.Body = member.ReplaceAllStringFunc(k.Body, func(m string) string {
 		parts := member.FindStringSubmatch(m)
@@ -75,10 +75,10 @@ func (k kept) withoutSecrets() kept {
 	return k
 }
 
-// member is a member of a JSON object whose value is a string.
+// member matches a member of a JSON object whose value is a string.
 var member = regexp.MustCompile(`"([^"\\]*)"\s*:\s*("(?:[^"\\]|\\.)*")`)
 
-// write replaces a file whole or not at all.
+// write replaces a file atomically.
 func (s *store) write(path string, data []byte) error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
@@ -124,8 +124,8 @@ type savedList struct {
 	History []kept `json:"history"`
 }
 
-// saved reads what was kept. A file that is not a request is passed over: the
-// directory is the user's.
+// saved reads the saved requests and the history. It skips files that are not
+// requests: the directory is the user's.
 func (u *UI) saved(context.Context, struct{}) (savedList, error) {
 	out := savedList{Saved: []kept{}, History: []kept{}}
 	if u.store.dir == "" {
@@ -173,11 +173,11 @@ func (s *store) history() ([][]byte, error) {
 
 func (s *store) historyPath() string { return filepath.Join(s.dir, "history.jsonl") }
 
-// maxKept is the largest request that the history keeps, in bytes.
+// maxKept is the size, in bytes, of the largest request that the history keeps.
 const maxKept = 64 << 10
 
-// remember adds a call to the history. What can't be written is not worth an
-// error of the call.
+// remember adds a call to the history. A failure to write it must not fail the
+// call.
 func (u *UI) remember(in callRequest, code string) {
 	if u.store.dir == "" || len(in.Body) > maxKept {
 		return

@@ -1,5 +1,5 @@
-// Package ui is a page on which the gRPC servers of this machine are seen,
-// called and measured. It is an http.Handler; see [New] for who may use it.
+// Package ui is a web page that shows, calls and measures the gRPC servers of
+// this machine. It is an http.Handler; see [New] for who may use it.
 package ui
 
 import (
@@ -16,21 +16,21 @@ import (
 
 // A Config holds options for a page. Only Hosts must be set.
 type Config struct {
-	// Hosts are the values of the Host header that the page answers to, such as
-	// 127.0.0.1:7000: a name that was rebound to this machine is none of them.
+	// Hosts are the values of the Host header that the page answers, such as
+	// 127.0.0.1:7000. They keep out names that were rebound to this machine.
 	Hosts []string
-	// Dir is where requests are saved and the history is kept, as plain files
-	// that are made when there is something to write. "" keeps nothing.
+	// Dir is the directory for saved requests and the history, as plain files,
+	// made when there is something to write. If it is empty nothing is kept.
 	Dir string
-	// Probe lets the list of pipes ask each server of this user for its
+	// Probe lets the list of pipes query each server of this user for its
 	// services. Otherwise only servers that the user opens are sent anything.
 	Probe bool
-	// Base is how servers are reached unless the page says otherwise. Its Target
-	// is not used.
+	// Base holds the settings for reaching servers that the page doesn't set.
+	// Its Target is not used.
 	Base inspect.Config
 }
 
-// A UI is the page. Its methods may be called by any number of goroutines.
+// A UI is the page. Its methods are safe for concurrent use.
 type UI struct {
 	cfg   Config
 	mux   *http.ServeMux
@@ -43,9 +43,9 @@ type UI struct {
 	calls    map[string]*call    // by id, while they are under way
 }
 
-// New makes a page. Whoever opens it must know a token of [UI.Token]: loopback
-// is open to every user of the machine and to every page in a browser. The
-// caller must Close it.
+// New makes a page. A browser needs a token from [UI.Token] to open it:
+// loopback is open to every user of the machine and to every page in a browser.
+// The caller must call Close.
 func New(cfg Config) *UI {
 	u := &UI{cfg: cfg, mux: http.NewServeMux(), store: store{dir: cfg.Dir}, sessions: map[string]*session{}, calls: map[string]*call{}}
 	u.guard.hosts = cfg.Hosts
@@ -79,7 +79,8 @@ func (u *UI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Token returns a secret that opens the page once, behind the # of its address.
+// Token returns a secret that opens the page once. It belongs behind the # of
+// the page's address.
 func (u *UI) Token() string { return u.guard.newToken() }
 
 // Close ends all calls and connections.
@@ -95,11 +96,11 @@ func (u *UI) Close() {
 	}
 }
 
-// maxBody is the largest request of the page, in bytes: a message of gRPC's
-// default limit in base64, in JSON.
+// maxBody is the size, in bytes, of the page's largest request: a message of
+// gRPC's default limit as base64 in JSON.
 const maxBody = 32 << 20
 
-// answer makes a handler of a function from the page's JSON to its answer.
+// answer turns a function into a handler that reads and writes JSON.
 func answer[In, Out any](f func(context.Context, In) (Out, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		in, err := decode[In](w, r)
@@ -112,7 +113,7 @@ func answer[In, Out any](f func(context.Context, In) (Out, error)) http.HandlerF
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(out) // fails only if nobody reads it
+		json.NewEncoder(w).Encode(out) // fails only if the page is closed
 	}
 }
 
@@ -146,24 +147,24 @@ func fail(w http.ResponseWriter, err error) {
 	json.NewEncoder(w).Encode(problemOf(err))
 }
 
-// A feed is an answer that goes on, one JSON value a line.
+// A feed is a streamed response, one JSON value per line.
 type feed struct {
 	enc   *json.Encoder
 	flush func()
 }
 
-// feedQuiet is how long a feed holds back lines for more to come.
+// feedQuiet is how long a feed waits for more lines before it flushes.
 const feedQuiet = 10 * time.Millisecond
 
-// newFeed starts the answer. Its methods are for one goroutine.
+// newFeed starts the response. One goroutine at a time may call its methods.
 func newFeed(w http.ResponseWriter) *feed {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	rc := http.NewResponseController(w)
 	return &feed{enc: json.NewEncoder(w), flush: func() { rc.Flush() }}
 }
 
-// run writes what comes until the channel is closed or the page is gone, and
-// flushes when nothing more comes for a moment.
+// run writes events until the channel is closed or the page is closed, and
+// flushes when no more come for a moment.
 func (f *feed) run(ctx context.Context, events <-chan any) {
 	f.flush()
 	quiet := time.NewTimer(feedQuiet)
