@@ -14,14 +14,14 @@ import (
 // ended: the connection breaks a moment before the process can be waited for.
 const endDelay = 250 * time.Millisecond
 
-// current returns the run that a call goes to.
+// current returns the run that serves calls now.
 func (p *Process) current() *run {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.run
 }
 
-// explain adds to the error of a call how its child has ended, if it has.
+// explain adds to the error of a call how its child ended, if it has ended.
 func (r *run) explain(err error) error {
 	if err == nil || err == io.EOF || status.Code(err) != codes.Unavailable {
 		return err

@@ -10,14 +10,14 @@ import (
 // A group is the process group of a child.
 type group struct{}
 
-// start starts the process as the leader of a group of its own, tied to this
-// process's life where the system can do that.
+// start starts the process as the leader of its own process group, tied to the
+// life of this process where the system supports it.
 func (*group) start(cmd *exec.Cmd) error {
 	attr := syscall.SysProcAttr{}
 	if cmd.SysProcAttr != nil {
 		attr = *cmd.SysProcAttr
 	}
-	if !attr.Setsid { // a session leader leads a group already
+	if !attr.Setsid { // a session leader already leads a group
 		attr.Setpgid = true
 	}
 	dieWithParent(&attr)
@@ -25,10 +25,10 @@ func (*group) start(cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
-// kill ends the process and those of its group. The process has not been
-// waited for, so that its number is still its own.
+// kill kills the process and its group. The process has not been waited for, so
+// its id can't have been reused.
 func (*group) kill(cmd *exec.Cmd) {
-	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // fails only if all have ended
+	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // fails only if all of them have ended
 	cmd.Process.Kill()
 }
 

@@ -11,19 +11,20 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// A group is the job object of a child. It ends the child and all that the
-// child has started when its only handle, this process's, is closed: by close
-// or by the end of this process.
+// A group is the job object of a child. It ends the child and everything the
+// child has started when its only handle, held by this process, is closed: by
+// close or by the end of this process.
 type group struct{ job windows.Handle }
 
-// start starts the process suspended, so that it has no child outside the job.
+// start starts the process suspended, so that nothing it starts can escape the
+// job.
 func (g *group) start(cmd *exec.Cmd) error {
 	job, err := windows.CreateJobObject(nil, nil)
 	if err != nil {
 		return fmt.Errorf("create a job object: %w", err)
 	}
 	limits := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{}
-	var pinned runtime.Pinner // the call takes a number, which doesn't keep limits where they are
+	var pinned runtime.Pinner // the call takes a uintptr, which doesn't keep limits in place
 	pinned.Pin(&limits)
 	defer pinned.Unpin()
 	limits.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
@@ -82,8 +83,8 @@ func resume(pid uint32) error {
 	return fmt.Errorf("find the thread of process %d: %w", pid, err)
 }
 
-// kill ends the process and those that it has started.
+// kill ends the process and everything it has started.
 func (g *group) kill(*exec.Cmd) { windows.TerminateJobObject(g.job, 1) }
 
-// close ends what the process has left running.
+// close ends whatever the process has left running.
 func (g *group) close() { windows.CloseHandle(g.job) }

@@ -16,8 +16,8 @@ const (
 	capabilityKey = "grpcpipe-child-capability"
 )
 
-// Info is what one end tells the other in the first call. Both fields are free
-// for the program to define; they must be printable ASCII.
+// Info is what one end sends the other in the first call. The program defines
+// what both fields mean; they must be printable ASCII.
 type Info struct {
 	Version      string
 	Capabilities []string
@@ -62,17 +62,17 @@ func (h *healthServer) Check(ctx context.Context, req *healthpb.HealthCheckReque
 	return h.Server.Check(ctx, req)
 }
 
-// Register registers the health service on srv, which answers the parent's
-// first call and tells it about this child. Its statuses may be set through
-// the returned server. Call it before srv.Serve.
+// Register registers the health service on srv. The service answers the
+// parent's first call and sends it info. The returned server sets the health
+// statuses. Call Register before srv.Serve.
 func (l *Listener) Register(srv grpc.ServiceRegistrar, info Info) *health.Server {
 	h := health.NewServer()
 	healthpb.RegisterHealthServer(srv, &healthServer{Server: h, lis: l, info: info})
 	return h
 }
 
-// ParentInfo returns what the parent has told about itself. It reports false
-// before the parent's first call.
+// ParentInfo returns the Info that the parent has sent, and false before the
+// parent's first call.
 func (l *Listener) ParentInfo() (Info, bool) {
 	i := l.parentInfo.Load()
 	if i == nil {

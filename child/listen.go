@@ -16,19 +16,19 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// PipeEnv is the environment variable in which a child finds the name of its
-// pipe.
+// PipeEnv is the environment variable that holds the name of the child's pipe.
 const PipeEnv = "GRPCPIPE_CHILD_PIPE"
 
-// orphanTimeout is what a child has to end by itself once its parent is gone.
+// orphanTimeout is how long a child has to end by itself once its parent is
+// gone.
 const orphanTimeout = 5 * time.Second
 
-// ErrNoParent is matched by the error of Listen in a process that Start has not
-// started.
+// ErrNoParent matches the error of Listen in a process that Start did not
+// start.
 var ErrNoParent = errors.New("this process was not started as a child")
 
-// A Listener is the child's end. It accepts connections of the parent process
-// only. Its methods may be called by any number of goroutines.
+// A Listener is the child's end of the pipe. It accepts connections of the
+// parent process only. Its methods are safe for concurrent use.
 type Listener struct {
 	*namedpipe.Listener
 	name       string
@@ -38,17 +38,18 @@ type Listener struct {
 	parentInfo atomic.Pointer[Info]
 }
 
-// pipeName is the name of this process's pipe. The variable is removed from the
-// environment, so that the child's own children don't take it for theirs.
+// pipeName is the name of this process's pipe. It removes the variable from the
+// environment, so that the child's own children don't mistake the pipe for
+// theirs.
 var pipeName = sync.OnceValue(func() string {
 	defer os.Unsetenv(PipeEnv)
 	return os.Getenv(PipeEnv)
 })
 
 // Listen listens on the pipe that the parent has named in the environment. The
-// end of ctx ends Context, nothing else; Close frees the pipe. It reads
-// standard input, which is no longer the program's own. A process that was not
-// started by Start gets an error that matches ErrNoParent.
+// end of ctx ends [Listener.Context] and nothing else; Close frees the pipe.
+// Listen reads standard input until it ends, so the program must not use it. In
+// a process that Start did not start, the error matches [ErrNoParent].
 func Listen(ctx context.Context) (*Listener, error) {
 	name := pipeName()
 	if name == "" {
@@ -72,8 +73,9 @@ func Listen(ctx context.Context) (*Listener, error) {
 func findParent() (*os.Process, error) {
 	pid := os.Getppid()
 	parent, err := os.FindProcess(pid)
-	// Had the parent ended before it was found, another process could have its
-	// number by now; then the system has given this one a new parent.
+	// If the parent had ended before it was found, another process could have
+	// its id by now, but then the system would have given this process a new
+	// parent.
 	if err == nil && os.Getppid() != pid {
 		err = os.ErrProcessDone
 	}
@@ -83,9 +85,8 @@ func findParent() (*os.Process, error) {
 	return parent, nil
 }
 
-// awaitStop ends the context when standard input ends. A process whose parent
-// is gone must not stay: where the system does not see to that, and the
-// program does not end by itself, the process is ended here.
+// awaitStop ends the context when standard input ends. It ends a process whose
+// parent is gone, if neither the system nor the program does.
 func (l *Listener) awaitStop(stdin io.Reader, parent int) {
 	io.Copy(io.Discard, stdin)
 	l.stop()
@@ -110,8 +111,8 @@ func (l *Listener) Close() error {
 	return l.Listener.Close()
 }
 
-// Parent returns a channel to the services of the parent's Config.Server. No
-// other process is taken for the parent. The caller must close the channel.
+// Parent returns a channel to the services of the parent's Config.Server. It
+// accepts no server but the parent process. The caller must close the channel.
 func (l *Listener) Parent(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	return newClient(parentPipe(l.name), onlyProcess(func() *os.Process { return l.parent }, "this process's parent"), opts)
 }

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	// tailLines is how many lines of a child's output its errors show.
+	// tailLines is the number of lines of a child's output that errors show.
 	tailLines = 10
-	// maxLine is the longest line that is logged whole, in bytes.
+	// maxLine is the length, in bytes, of the longest line that is logged
+	// whole.
 	maxLine = 64 << 10
 )
 
@@ -72,7 +73,7 @@ func (o *output) Write(b []byte) (int, error) {
 	}
 }
 
-// flush logs what has come of the current line.
+// flush logs the unfinished line.
 func (o *output) flush() {
 	line := strings.TrimRight(string(o.line), "\r")
 	o.line = o.line[:0]

@@ -15,9 +15,9 @@ const (
 	longestDir = 80
 )
 
-// A privateDir is a directory that only this user can enter. It is locked as
-// long as this process lives, so that a later one can tell which directories
-// were left by a parent that was killed.
+// A privateDir is a directory that only this user can enter. It is locked while
+// this process lives, so that a later process can recognize directories whose
+// parent was killed.
 type privateDir struct {
 	path string
 	lock *os.File
@@ -39,7 +39,7 @@ func randomPipe() (string, *privateDir, error) {
 			return "", nil, err
 		}
 		if lock == nil {
-			continue // taken for abandoned by another process in between
+			continue // another process took it for abandoned in between
 		}
 		return filepath.Join(path, "child"), &privateDir{path: path, lock: lock}, nil
 	}

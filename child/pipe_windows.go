@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A privateDir does not exist on Windows, where pipes are no files.
+// A privateDir does nothing on Windows, where pipes are not files.
 type privateDir struct{}
 
 func (*privateDir) remove() {}

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// waitDelay bounds how long a child that has ended may keep its output open
-// through processes of its own.
+// waitDelay is how long processes that a child leaves behind may keep its
+// output open.
 const waitDelay = time.Second
 
 // A run is one process of a child.
 type run struct {
 	cmd   *exec.Cmd
-	group group // kills the process with those that it has started
+	group group // kills the process and everything it has started
 	stdin io.Closer
 	tail  tail
 	began time.Time
@@ -40,8 +40,8 @@ func startRun(cmd *exec.Cmd, log *slog.Logger) (*run, error) {
 	cmd.WaitDelay = waitDelay
 	started := make(chan error)
 	go func() {
-		// Linux sends the parent-death signal when the thread that has started
-		// the child ends, so this thread must live as long.
+		// Linux sends the parent-death signal when the thread that started the
+		// child ends, so this thread must live as long as the child.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := r.group.start(cmd)
@@ -63,9 +63,9 @@ func startRun(cmd *exec.Cmd, log *slog.Logger) (*run, error) {
 	return r, nil
 }
 
-// capture logs what is written to the stream w, and goes on writing it to where
-// the caller wants it. A file is the child's own. The function that it returns
-// logs a last line without an end.
+// capture logs what is written to the stream w and passes it on to the caller's
+// writer. A file is handed to the child as is. The returned function logs a
+// last line that has no newline.
 func (r *run) capture(w *io.Writer, log *slog.Logger) (flush func()) {
 	o := &output{cmd: r.cmd, log: log, tail: &r.tail}
 	switch to := (*w).(type) {
@@ -82,7 +82,7 @@ func (r *run) String() string {
 	return fmt.Sprintf("%s (process %d)", programName(r.cmd), r.cmd.Process.Pid)
 }
 
-// problem says how the process has ended.
+// problem returns how the process has ended.
 func (r *run) problem() error {
 	err := r.err
 	if err == nil {
@@ -99,7 +99,7 @@ func (r *run) said() string {
 	return "; it wrote nothing"
 }
 
-// lived returns how long the process has run.
+// lived returns how long the process ran.
 func (r *run) lived() time.Duration { return r.end.Sub(r.began) }
 
 // kill ends the process at once and waits until it is gone.

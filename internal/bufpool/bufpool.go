@@ -1,5 +1,5 @@
-// Package bufpool hands out byte buffers as they were left, for the library's
-// connections and messages.
+// Package bufpool recycles byte buffers, without clearing them, for the
+// library's connections and messages.
 package bufpool
 
 import (
@@ -14,23 +14,24 @@ var Shared = new(Pool)
 const (
 	minPooledBits = 8
 	maxPooledBits = 24
-	// maxKept bounds the bytes of the buffers that are kept: what one stream may
-	// have under way.
+	// maxKept is the greatest number of bytes that the pool keeps: what one
+	// stream may have under way.
 	maxKept = 8 << 20
-	// keepFor is how long a buffer waits at least; at most twice as long.
+	// keepFor is the shortest time that an unused buffer is kept; the longest
+	// is twice that.
 	keepFor = time.Second
 )
 
-// A Pool hands out buffers as they were left: its users write what they read.
-// It serves as grpc's mem.BufferPool. Sizes are powers of two; beyond the largest
-// each buffer is new.
+// A Pool hands out buffers without clearing them: users overwrite what they
+// read. It serves as grpc's mem.BufferPool. Sizes are powers of two; larger
+// buffers are always new.
 //
-// A sync.Pool alone won't do because the garbage collector empties it. A process
-// that moves messages of 64 KiB and has a small heap is collected a hundred times
-// a second, each message being garbage in the end, so that a good part of its
-// buffers would be new ones, which means still more garbage. So up to maxKept are
-// kept, until they were not used for a while; only the rest is left to the
-// collector.
+// A sync.Pool alone is not enough because the garbage collector empties it. A
+// process that moves 64 KiB messages and has a small heap is collected a
+// hundred times a second, since each message becomes garbage. Most of its
+// buffers would then be new ones, which means even more garbage. So the pool
+// keeps up to maxKept bytes until they have not been used for a while, and
+// leaves only the rest to the collector.
 type Pool struct {
 	mu    sync.Mutex
 	sizes [maxPooledBits + 1]bufferStack
@@ -41,7 +42,7 @@ type Pool struct {
 // A bufferStack holds the buffers of one size.
 type bufferStack struct {
 	free   []*[]byte
-	unused int       // the least that free held since the last drop
+	unused int       // the smallest length of free since the last drop
 	rest   sync.Pool // what was over maxKept
 }
 
@@ -106,8 +107,8 @@ func (p *Pool) keep(class int, b *[]byte) bool {
 	return true
 }
 
-// drop gives up the buffers that were not needed since the last drop, until none
-// is left.
+// drop releases the buffers that were not needed since the last drop, until
+// none is left.
 func (p *Pool) drop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -17,16 +17,16 @@ const (
 	groupHead  = 24
 )
 
-// Bars is a chart of horizontal bars, in groups, that can stand by itself.
+// Bars is a chart of horizontal bars, in groups, as a file of its own.
 type Bars struct {
 	Title, Note string
 	Groups      []Group
-	// Longest is the value at the end of the scale. A longer bar ends there, in
-	// an arrow.
+	// Longest is the value at the end of the scale. A longer bar is cut off
+	// there and ends in an arrow.
 	Longest float64
 	// Mark is where a dashed line crosses all bars.
 	Mark float64
-	// Label writes a value.
+	// Label formats a value.
 	Label func(float64) string
 }
 
@@ -36,7 +36,7 @@ type Group struct {
 	Bars  []Bar
 }
 
-// A Bar is a value and the range that it comes from.
+// A Bar is a value and its range.
 type Bar struct {
 	Name             string
 	Value, Low, High float64

@@ -1,5 +1,5 @@
-// Package chart draws charts as SVG. What they show is numbers and names; colors
-// come from the style sheet of the page that they are put in.
+// Package chart draws charts as SVG. They hold only numbers and names; colors
+// come from the style sheet of the page that embeds them.
 package chart
 
 import (
@@ -17,11 +17,12 @@ const (
 	plotWidth, plotHeight      = width - left - right, height - bottom - above
 	// labelWidth is the space that a label under a chart takes.
 	labelWidth = 52
-	// maxDots is how many points are drawn as such and not only as a line.
+	// maxDots is the largest number of points that are drawn as dots and not
+	// only as a line.
 	maxDots = 200
 )
 
-// Count is a number for an axis: 25k for 25000.
+// Count formats a number for an axis: 25k for 25000.
 func Count(v float64) string {
 	switch {
 	case v >= 1e6:
@@ -32,8 +33,8 @@ func Count(v float64) string {
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
-// ticks are round numbers from 0 to the first that isn't less than highest, four
-// to six of them.
+// ticks returns four to six round numbers, from 0 to the first that is at least
+// highest.
 func ticks(highest float64) []float64 {
 	if highest <= 0 {
 		highest = 1
@@ -53,13 +54,13 @@ func ticks(highest float64) []float64 {
 	return all
 }
 
-// A canvas is a chart with axes in the making. Its scale goes from 0 to highest.
+// A canvas is an unfinished chart with axes. Its scale goes from 0 to highest.
 type canvas struct {
 	strings.Builder
 	highest float64
 }
 
-// newCanvas begins a chart; label writes a value of its vertical axis.
+// newCanvas begins a chart; label formats a value of its vertical axis.
 func newCanvas(title string, highest float64, label func(float64) string) *canvas {
 	c := &canvas{}
 	fmt.Fprintf(c, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, width, height, html.EscapeString(title))
@@ -75,8 +76,8 @@ func newCanvas(title string, highest float64, label func(float64) string) *canva
 
 func (c *canvas) y(v float64) float64 { return above + plotHeight*(1-v/c.highest) }
 
-// under writes a label below the chart. Where the window is narrow, and letters
-// are large therefore, only the even ones are shown.
+// under writes a label below the chart. In a narrow window, where letters are
+// large, only every other label is shown.
 func (c *canvas) under(x float64, i int, text string) {
 	class := ""
 	if i%2 == 1 {
@@ -90,8 +91,8 @@ func (c *canvas) end() string {
 	return c.String()
 }
 
-// A Column is an upright bar: its value, the label below it, and the text that
-// the pointer shows on it.
+// A Column is an upright bar: its value, the label below it, and the text of
+// its tooltip.
 type Column struct {
 	Value      float64
 	Label, Tip string
@@ -118,8 +119,8 @@ func Columns(title string, columns []Column, label func(float64) string) string 
 	return c.end()
 }
 
-// Percentiles draws value, a function of the percentage from 0 to 99.999, on the
-// scale of HdrHistogram's plots: each step to the right is one nine more.
+// Percentiles draws value, a function of the percentage from 0 to 99.999, on
+// the scale of HdrHistogram's plots: each step to the right adds a nine.
 func Percentiles(title string, highest float64, value func(percent float64) float64, label func(float64) string) string {
 	const nines = 5
 	c := newCanvas(title, highest, label)
@@ -141,7 +142,7 @@ type Line struct {
 	Values      []float64
 }
 
-// Series draws lines whose values were taken at the given seconds.
+// Series draws lines over time, whose values were taken at the given seconds.
 func Series(title string, seconds []float64, lines []Line, label func(float64) string) string {
 	highest, end := 0.0, 1.0
 	for i, at := range seconds {

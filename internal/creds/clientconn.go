@@ -10,14 +10,15 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// tlsWords are how a Go program turns TLS on and off.
+// tlsWords say how a Go program turns TLS on and off.
 var tlsWords = firstbytes.Words{
 	AddTLS:  "add TLS credentials with grpc.WithTransportCredentials(credentials.NewTLS(...))",
 	DropTLS: "leave the TLS credentials out, with an npipe: or http: target",
 }
 
-// A clientConn is the client's end of a pipe as grpc sees it: firstbytes.Conn
-// turns a server that does not speak HTTP/2 into an error for the caller of an RPC.
+// A clientConn is the client's end of a pipe, for grpc. Its firstbytes.Conn
+// turns a server that does not speak HTTP/2 into an error that the caller of an
+// RPC gets.
 type clientConn struct {
 	firstbytes.Conn
 	readyReader
@@ -39,7 +40,7 @@ func NewClientConn(ctx context.Context, pipe *namedpipe.Conn, tlsOnly, checked b
 	return c
 }
 
-// Write looks at the first write of a connection that is to be TLS's.
+// Write checks the first write of a connection that must use TLS.
 func (c *clientConn) Write(p []byte) (int, error) {
 	if c.tlsOnly && !c.Conn.HasWritten() && len(p) > 0 && !firstbytes.BeginsTLS(p) {
 		return 0, pipeError("write", c.RemoteAddr(), "the target is https: and the channel's credentials are not TLS, so nothing was sent: "+

@@ -1,7 +1,7 @@
-// Package creds makes what gRPC knows of a connection over a pipe: the transport
-// credentials for both ends, the connection as gRPC reads it, and the way from a
-// call back to the process that made it. It serves any implementation of gRPC
-// that hands out google.golang.org/grpc/peer.
+// Package creds holds what gRPC knows about a connection over a pipe: transport
+// credentials for both ends, the connection as gRPC reads it, and the lookup of
+// the process that made a call. It serves any gRPC implementation that uses
+// google.golang.org/grpc/peer.
 package creds
 
 import (
@@ -23,8 +23,8 @@ const protocol = "npipe"
 type AuthInfo struct {
 	credentials.CommonAuthInfo
 
-	// Peer is the process at the other end. It is nil if the connection isn't a
-	// pipe's.
+	// Peer is the process at the other end, or nil if the connection is not a
+	// pipe.
 	Peer *namedpipe.Peer
 
 	// Over is the AuthInfo of the credentials on top of the pipe, such as
@@ -35,8 +35,8 @@ type AuthInfo struct {
 // AuthType returns "npipe".
 func (AuthInfo) AuthType() string { return protocol }
 
-// ValidateAuthority leaves the :authority of a call to the credentials on top of
-// the pipe, if they care. A pipe itself proves no name.
+// ValidateAuthority leaves the :authority of a call to the credentials on top
+// of the pipe, if they check it. A pipe itself proves no name.
 func (a AuthInfo) ValidateAuthority(authority string) error {
 	if v, ok := a.Over.(credentials.AuthorityValidator); ok {
 		return v.ValidateAuthority(authority)
@@ -44,8 +44,8 @@ func (a AuthInfo) ValidateAuthority(authority string) error {
 	return nil
 }
 
-// FromContext returns the process at the other end of the connection that a call
-// came over, and reports whether it is known.
+// FromContext returns the process at the other end of a call's connection, and
+// reports whether it is known.
 func FromContext(ctx context.Context) (*namedpipe.Peer, bool) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
@@ -55,8 +55,8 @@ func FromContext(ctx context.Context) (*namedpipe.Peer, bool) {
 	return info.Peer, ok && info.Peer != nil
 }
 
-// OfServer is the AuthInfo of a client's connection. checked reports whether
-// the dialer has checked who the server is.
+// OfServer returns the AuthInfo of a client's connection. checked reports
+// whether the dialer has checked who the server is.
 func OfServer(pipe *namedpipe.Conn, checked bool) (AuthInfo, error) {
 	server, err := pipe.Peer()
 	if err != nil {
@@ -65,8 +65,9 @@ func OfServer(pipe *namedpipe.Conn, checked bool) (AuthInfo, error) {
 	return of(server, checked && server.UserProven), nil
 }
 
-// OfClient is the AuthInfo of a server's connection. It asks who the client is,
-// which on Windows waits for the client's first byte; see namedpipe.Conn.Peer.
+// OfClient returns the AuthInfo of a server's connection. It looks up who the
+// client is, which on Windows waits for the client's first byte; see
+// namedpipe.Conn.Peer.
 func OfClient(pipe *namedpipe.Conn) (AuthInfo, error) {
 	client, err := pipe.Peer()
 	if err != nil {
@@ -83,10 +84,9 @@ func of(p *namedpipe.Peer, safe bool) AuthInfo {
 	return info
 }
 
-// A pipeConn closes the pipe when a write fails for a reason that its reader does
-// not learn of, such as a lack of memory. grpc leaves a connection that can't be
-// written to alone and waits for the reader's error; if the other end is gone,
-// that comes when the reader has read what there is.
+// A pipeConn closes the pipe when a write fails for a reason that its reader
+// does not see, such as a lack of memory. When a write fails, grpc waits for
+// the reader's error, which comes by itself only if the other end is gone.
 type pipeConn struct{ *namedpipe.Conn }
 
 func (c pipeConn) Write(p []byte) (int, error) {
@@ -106,7 +106,7 @@ type pipeCredentials struct {
 	over credentials.TransportCredentials // nil for none
 }
 
-// ClientHandshake looks at the server, which the dialer has checked already.
+// ClientHandshake looks up the server, which the dialer has already checked.
 func (p pipeCredentials) ClientHandshake(ctx context.Context, authority string, c net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	info := of(nil, false)
 	if cc, ok := c.(*clientConn); ok {
@@ -122,8 +122,8 @@ func (p pipeCredentials) ClientHandshake(ctx context.Context, authority string, 
 	return p.onTop(c, info, over, err)
 }
 
-// ServerHandshake asks who the client is, once for the whole connection. The
-// wrapper lets grpc read without holding a buffer while it waits.
+// ServerHandshake looks up who the client is, once per connection. The wrapper
+// lets grpc read without holding a buffer while it waits.
 func (p pipeCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	info := of(nil, false)
 	if pipe, ok := c.(*namedpipe.Conn); ok {
@@ -141,7 +141,7 @@ func (p pipeCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.Auth
 }
 
 // onTop adds what the credentials over the pipe have found. They may raise the
-// level that the pipe gives, never lower it.
+// security level that the pipe gives, but never lower it.
 func (p pipeCredentials) onTop(c net.Conn, info AuthInfo, over credentials.AuthInfo, err error) (net.Conn, credentials.AuthInfo, error) {
 	if err != nil {
 		return nil, nil, err
@@ -155,8 +155,8 @@ func (p pipeCredentials) onTop(c net.Conn, info AuthInfo, over credentials.AuthI
 	return c, info, nil
 }
 
-// Info is that of the credentials on top, if any: grpc makes the :scheme of the
-// protocol and the :authority of the server's name.
+// Info returns that of the credentials on top, if any: grpc derives the :scheme
+// from the protocol and the :authority from the server's name.
 func (p pipeCredentials) Info() credentials.ProtocolInfo {
 	if p.over != nil {
 		return p.over.Info()
@@ -171,5 +171,5 @@ func (p pipeCredentials) Clone() credentials.TransportCredentials {
 	return p
 }
 
-// OverrideServerName does nothing: grpc.WithAuthority has taken its place.
+// OverrideServerName does nothing: grpc.WithAuthority replaces it.
 func (pipeCredentials) OverrideServerName(string) error { return nil }

@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// isGone reports whether a write has failed because the other end is gone, which
-// the reader learns, too.
+// isGone reports whether a write failed because the other end is gone, which
+// the reader sees too.
 func isGone(err error) bool { return errors.Is(err, syscall.EPIPE) }

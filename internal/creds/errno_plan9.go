@@ -1,4 +1,4 @@
 package creds
 
-// isGone reports false: Plan 9 has no pipes of ours.
+// isGone reports false: there are no pipes on Plan 9.
 func isGone(error) bool { return false }

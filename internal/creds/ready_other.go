@@ -8,9 +8,8 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// readyReader is empty here. A read on a Windows pipe is handed to the system
-// together with its buffer; there is no waiting for a pipe to become readable
-// without one.
+// readyReader is empty: a read on a Windows pipe is handed to the system
+// together with its buffer, so it can't wait without one.
 type readyReader struct{}
 
 func (readyReader) init(*namedpipe.Conn) {}

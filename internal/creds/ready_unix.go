@@ -14,15 +14,15 @@ import (
 )
 
 // A readyReader waits until a connection has bytes to read before it takes a
-// buffer to read them into. grpc asks for that by the method ReadOnReady; without
-// it every connection, idle or not, holds a read buffer. It has one user at a
-// time and allocates nothing for a read.
+// buffer for them. grpc uses it through the method ReadOnReady; without it
+// every connection, even an idle one, holds a read buffer. It has one user at a
+// time and allocates nothing per read.
 type readyReader struct {
 	raw  syscall.RawConn // nil if the connection doesn't give it out
 	addr net.Addr
 	wake func(fd uintptr) bool // readNow, made once
 
-	// The current read: what it may take, and what it gave.
+	// The current read: its arguments and its results.
 	pool mem.BufferPool
 	size int
 	buf  *[]byte
@@ -38,8 +38,9 @@ func (r *readyReader) init(pipe *namedpipe.Conn) {
 	r.raw, r.addr, r.wake = raw, pipe.RemoteAddr(), r.readNow
 }
 
-// readNow reads if there is anything to read, else it asks to be called again
-// when there is. The runtime calls it with the descriptor held open.
+// readNow reads what is there. If there is nothing it returns false, and the
+// runtime calls it again when there is. The runtime holds the descriptor open
+// during the call.
 func (r *readyReader) readNow(fd uintptr) bool {
 	r.buf = r.pool.Get(r.size)
 	for {
@@ -56,8 +57,8 @@ func (r *readyReader) readNow(fd uintptr) bool {
 	return r.err != syscall.EAGAIN
 }
 
-// read is one read. The buffer is the caller's to give back to the pool; there
-// is none beside an error. Errors are those of namedpipe.Conn's Read.
+// read reads once. The caller returns the buffer to the pool; with an error
+// there is no buffer. Errors are those of namedpipe.Conn.Read.
 func (r *readyReader) read(size int, pool mem.BufferPool) (*[]byte, int, error) {
 	r.pool, r.size, r.buf, r.n, r.err = pool, size, nil, 0, nil
 	err := r.raw.Read(r.wake)
@@ -79,7 +80,8 @@ func (r *readyReader) read(size int, pool mem.BufferPool) (*[]byte, int, error) 
 	return buf, n, nil
 }
 
-// mapped is an error with the pipe's path in place of what the runtime put there.
+// mapped returns an error that names the pipe's path where the runtime's error
+// names something else.
 func (r *readyReader) mapped(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

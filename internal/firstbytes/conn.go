@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// lead is how long before the end of grpc's connect timeout a silent server is
-// given up. At the end itself grpc closes the connection, and all that is left to
-// say is that it was closed.
+// lead is how long before the end of grpc's connection timeout a silent server
+// is given up. At the end itself grpc closes the connection, and the error
+// could only say that it was closed.
 const lead = 25 * time.Millisecond
 
-// What the client speaks, known from its first write.
+// What the client speaks, as its first write shows.
 const (
 	speaksNothing int32 = iota
 	speaksHTTP2
 	speaksTLS
-	speaksOther // credentials that we know nothing about
+	speaksOther // credentials of an unknown kind
 )
 
 // A Conn is the client's end of a connection as grpc sees it. It judges the first
@@ -31,16 +31,16 @@ const (
 type Conn struct {
 	net.Conn
 	fail func(f *Fault, allowed time.Duration) error
-	see  func(p []byte) (more bool) // nil once it wants no more
+	see  func(p []byte) (more bool) // nil once it needs no more bytes
 
 	allowed time.Duration // the time for the first bytes
 	giveUp  time.Time     // when it is over; zero for no end
 	speaks  atomic.Int32
-	settled atomic.Bool           // nothing more to look at
+	settled atomic.Bool           // there is nothing left to judge
 	fault   atomic.Pointer[error] // what was wrong with the first bytes, set before settled
 
-	// The reader's.
-	deadline bool // a deadline waits to be taken off
+	// Used by the reader only.
+	deadline bool // the deadline is still to be removed
 	first    [Enough]byte
 	have     int // bytes in first
 }
@@ -56,16 +56,17 @@ func (c *Conn) Init(conn net.Conn, end time.Time, fail func(f *Fault, allowed ti
 	}
 }
 
-// Settled reports whether reads need not go through Look any more.
+// Settled reports whether reads can skip Look.
 func (c *Conn) Settled() bool { return c.settled.Load() && c.see == nil }
 
 // BeginsTLS reports whether p, a first write, begins a TLS handshake.
 func BeginsTLS(p []byte) bool { return language(p) == speaksTLS }
 
-// HasWritten reports whether there was a write.
+// HasWritten reports whether Write has been called.
 func (c *Conn) HasWritten() bool { return c.speaks.Load() != speaksNothing }
 
-// Write looks at the first write, and at errors until the server has answered.
+// Write records what the client speaks, and explains errors until the server
+// has answered.
 func (c *Conn) Write(p []byte) (int, error) {
 	if c.speaks.Load() == speaksNothing && len(p) > 0 {
 		c.speaks.Store(language(p))
@@ -75,16 +76,16 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return n, nil
 	}
 	if errors.Is(err, net.ErrClosed) {
-		// grpc has closed it, perhaps for what the reader found while this write
-		// waited for a server that takes nothing.
+		// grpc has closed the connection, perhaps because of what the reader
+		// found while this write waited for a server that reads nothing.
 		if fault := c.fault.Load(); fault != nil {
 			return n, *fault
 		}
 		return n, err
 	}
-	// The server hung up on our first bytes, but perhaps not without a word.
-	// What the reader makes of that says more than this error, which would
-	// otherwise be the one that grpc reports.
+	// The server hung up on our first bytes, but it may have answered first.
+	// The reader's error says more than this one, and grpc reports only the
+	// first that it gets.
 	if !c.settled.Load() && !outOfMemory(err) {
 		return len(p), nil // the reader's error is still to come
 	}
@@ -104,8 +105,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Look judges what a read has given, for readers of their own. What it returns is
-// the whole result of the read.
+// Look judges the result of a read, for readers that don't call Read. What it
+// returns replaces the error of that read.
 func (c *Conn) Look(p []byte, err error) error {
 	if c.see != nil && len(p) > 0 && !c.see(p) {
 		c.see = nil
@@ -125,8 +126,8 @@ func (c *Conn) Look(p []byte, err error) error {
 	if errors.Is(err, net.ErrClosed) && !c.giveUp.IsZero() && !time.Now().Before(c.giveUp) {
 		err = os.ErrDeadlineExceeded
 	}
-	// A server may speak before we have: that is plaintext, since a TLS server
-	// waits for its client.
+	// A server that sends before the client has written speaks plaintext: a TLS
+	// server waits for its client.
 	c.have += copy(c.first[c.have:], p)
 	done, wrong := See(speech, c.first[:c.have], err)
 	switch {
@@ -134,9 +135,9 @@ func (c *Conn) Look(p []byte, err error) error {
 		fault := c.fail(wrong, c.allowed)
 		c.fault.Store(&fault)
 		c.settled.Store(true)
-		// A server that speaks without listening may not take our first bytes:
-		// a pipe without a quota holds up the write until they are read. grpc
-		// waits for that write before it looks at what was read.
+		// A server that sends without reading may never take the client's first
+		// bytes: on a pipe without a quota the write waits until they are read.
+		// grpc waits for that write before it looks at what was read.
 		c.Conn.SetWriteDeadline(time.Unix(1, 0))
 		return fault
 	case done && err == nil:
@@ -147,7 +148,7 @@ func (c *Conn) Look(p []byte, err error) error {
 	return nil
 }
 
-// settle ends the looking, and the time for it.
+// settle ends the judging and removes its deadline.
 func (c *Conn) settle() error {
 	c.settled.Store(true)
 	if c.deadline {
@@ -156,7 +157,7 @@ func (c *Conn) settle() error {
 	return nil
 }
 
-// language is what the client speaks, from the first bytes that it sends.
+// language returns what the client speaks, from its first bytes.
 func language(p []byte) int32 {
 	switch {
 	case bytes.HasPrefix(p, []byte("PRI ")):

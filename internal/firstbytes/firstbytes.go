@@ -1,5 +1,5 @@
 // Package firstbytes judges how a server begins a connection: with HTTP/2, with
-// TLS, or with what shows that it is something else.
+// TLS, or as something else.
 package firstbytes
 
 import (
@@ -12,9 +12,9 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// Enough is how many bytes Judge needs at most: a GOAWAY frame without a message,
-// the longest that is looked into, has 17, and a line of HTTP/1.1 is clear from
-// 16.
+// Enough is the greatest number of bytes that Judge needs: the longest frame it
+// looks into, a GOAWAY without a message, has 17, and 16 identify a line of
+// HTTP/1.1.
 const Enough = 24
 
 // MaxSettings is the longest SETTINGS frame, in bytes, that counts as one.
@@ -35,11 +35,11 @@ const (
 	TLS
 )
 
-// Kind is what a server did in place of speaking as it should.
+// Kind is how a server's beginning is wrong.
 type Kind int
 
-// The first three are of clients that speak TLS, the next five of clients that
-// speak HTTP/2, the last two of both.
+// The first three are for clients that speak TLS, the next five for clients
+// that speak HTTP/2, and the last two for both.
 const (
 	PlainHTTP1 Kind = iota // it answered TLS in HTTP/1.1
 	PlainHTTP2             // it answered TLS in HTTP/2
@@ -53,7 +53,7 @@ const (
 	Silent                 // it sent nothing, or too little, in time
 )
 
-// A Fault is what is wrong with how a server began.
+// A Fault describes how a server's beginning is wrong.
 type Fault struct {
 	Kind   Kind
 	speaks Speech
@@ -61,9 +61,9 @@ type Fault struct {
 	first  []byte        // what it sent
 }
 
-// See judges the bytes that a server has sent, or the error in the place of more
-// of them. It returns done when there is nothing more to look at, and a fault if
-// the client can't go on. With neither it wants more bytes. The fault keeps b.
+// See judges the bytes that a server has sent, or the error in their place. It
+// reports done when there is nothing more to judge, and returns a fault if the
+// client can't go on. With neither it needs more bytes. The fault keeps b.
 func See(speaks Speech, b []byte, err error) (done bool, fault *Fault) {
 	kind := NotHTTP2
 	switch {
@@ -71,7 +71,7 @@ func See(speaks Speech, b []byte, err error) (done bool, fault *Fault) {
 		kind = Silent
 	case err == io.EOF && len(b) == 0:
 		kind = Closed
-	case err != nil: // our own Close, or a frame cut short: others tell of that
+	case err != nil: // our own Close, or a frame cut short: others report it
 		return true, nil
 	case len(b) == 0:
 		return false, nil
@@ -92,7 +92,7 @@ func See(speaks Speech, b []byte, err error) (done bool, fault *Fault) {
 	return true, f
 }
 
-// right is the kind of no fault.
+// right is the Kind of a server that begins as it should.
 const right Kind = -1
 
 // judge is for a client that speaks HTTP/2.
@@ -105,8 +105,8 @@ func judge(b []byte) (done bool, kind Kind) {
 	case isPrefix(b, "HTTP/"), len(b) == 1 && isRecord(b[0]):
 		return false, right
 	case len(b) < frameHeader:
-		// A SETTINGS frame is short: anything but 0 or a small number in the
-		// upper byte of the length can't be one.
+		// A SETTINGS frame is short: the upper byte of its length is 0 or a
+		// small number.
 		if b[0] == 0 && (len(b) < 4 || isFirst(b[3])) {
 			return false, right
 		}
@@ -141,20 +141,20 @@ func judgeTLS(b []byte) (done bool, kind Kind) {
 	return true, NotTLS
 }
 
-// isFirst tells whether a server can begin with that type of frame.
+// isFirst reports whether a server can begin with that type of frame.
 func isFirst(kind byte) bool {
 	return kind == byte(http2.FrameSettings) || kind == byte(http2.FrameGoAway)
 }
 
-// isTLS tells whether b begins with a TLS handshake record or alert.
+// isTLS reports whether b begins with a TLS handshake record or alert.
 func isTLS(b []byte) bool {
 	return len(b) >= 2 && isRecord(b[0]) && b[1] == 3
 }
 
-// isRecord tells whether a TLS record of a handshake or an alert begins with b.
+// isRecord reports whether b begins a TLS record of a handshake or an alert.
 func isRecord(b byte) bool { return b == 0x15 || b == 0x16 }
 
-// isPrefix tells whether b is the beginning of s.
+// isPrefix reports whether b is a prefix of s.
 func isPrefix(b []byte, s string) bool {
 	return len(b) <= len(s) && string(b) == s[:len(b)]
 }

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// kestrel is what mends a Kestrel that takes HTTP/1.1 only.
+// kestrel says how to configure a Kestrel that accepts HTTP/1.1 only.
 const kestrel = "in Kestrel's ListenNamedPipe or ListenUnixSocket write listenOptions.Protocols = HttpProtocols.Http2"
 
-// Words are the caller's own: how its user turns TLS on and off.
+// Words say how the caller's user turns TLS on and off.
 type Words struct {
 	AddTLS, DropTLS string
 }
@@ -43,7 +43,7 @@ func (f *Fault) What(allowed time.Duration) string {
 		}
 		return "the server closed the connection before it sent its HTTP/2 settings"
 	case Silent:
-		// The dial took a little of it: what is meant is the next round figure.
+		// Dialing took part of the time: round up to the time that was set.
 		allowed = (allowed + 99*time.Millisecond).Truncate(100 * time.Millisecond)
 		if len(f.first) > 0 {
 			return fmt.Sprintf("the server sent only %s in %v", quote(f.first), allowed)

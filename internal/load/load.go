@@ -1,4 +1,5 @@
-// Package load makes calls in a closed or an open loop and measures them.
+// Package load makes calls in a closed or an open loop and measures their
+// latency.
 package load
 
 import (
@@ -14,45 +15,45 @@ import (
 )
 
 const (
-	// Latencies are kept to three digits up to 100 s, in nanoseconds.
+	// Latencies are recorded in nanoseconds, with three digits, up to 100 s.
 	lowest, highest, digits = 1, int64(100 * time.Second), 3
-	// errorPause keeps a closed loop from spinning when no call gets through.
+	// errorPause keeps a closed loop from spinning while every call fails.
 	errorPause = 10 * time.Millisecond
-	// grace is how late after the end a call may begin that was due before it.
+	// grace is how long after the end of the run a call that was due earlier
+	// may still begin.
 	grace = 200 * time.Millisecond
-	// interval is the width of the points of the series.
+	// interval is the time between two points of the series.
 	interval = time.Second
 )
 
-// A Config says what to do.
+// A Config describes a run.
 type Config struct {
-	// Call makes one call; worker is from 0 to Workers-1. When the context of
-	// Run ends, so must Call, which need not be given that: an error after it
-	// isn't counted.
+	// Call makes one call; worker is from 0 to Workers-1. It must return when
+	// the context of Run ends; an error after that isn't counted.
 	Call func(worker int) error
-	// Workers is how many calls can be under way at the same time.
+	// Workers is the greatest number of calls under way at the same time.
 	Workers int
-	// Rate, if its From is not 0, is how many calls a second are to begin,
-	// whatever becomes of them: the open loop.
+	// Rate, if its From is not 0, is the number of calls to begin per second,
+	// whether or not earlier ones have ended: the open loop.
 	Rate Rate
 	// Ramp, if not 0, is the time over which the workers of the closed loop
-	// start, one after the other, from the end of the warm-up on.
+	// start one after the other, beginning at the end of the warm-up.
 	Ramp time.Duration
-	// CountErrors puts failed calls among the latencies.
+	// CountErrors includes failed calls in the latencies.
 	CountErrors bool
-	// Each, if not nil, is told of each call that counts, by its worker.
+	// Each, if not nil, is called for each call that counts, by its worker.
 	Each func(due time.Time, took time.Duration, err error)
-	// Warmup is made first and not counted.
+	// Warmup is how long to make calls before counting them.
 	Warmup time.Duration
-	// Duration is for how long calls are begun and counted, unless Count calls
-	// have been before.
+	// Duration is how long calls are begun and counted. Count, if not 0, ends
+	// the run earlier, after that many calls.
 	Duration time.Duration
 	Count    int64
 	// Progress, if not nil, is called five times a second.
 	Progress func(Progress)
 }
 
-// Progress is the state of a run under way.
+// Progress is the state of a running load.
 type Progress struct {
 	Warming bool
 	Elapsed time.Duration // since the warm-up
@@ -63,7 +64,7 @@ type Progress struct {
 
 // A Point is one second of a run.
 type Point struct {
-	At       time.Duration // its end, from the beginning
+	At       time.Duration // its end, since the beginning of the run
 	Calls    int64
 	Errors   int64
 	P50, P99 time.Duration
@@ -73,31 +74,31 @@ type Point struct {
 type Result struct {
 	Started     time.Time
 	Elapsed     time.Duration
-	Calls       int64 // that ended well
+	Calls       int64 // that succeeded
 	Errors      map[codes.Code]int64
 	FirstErrors map[codes.Code]string
-	Latency     *hdrhistogram.Histogram // in nanoseconds, of the calls that ended well, with CountErrors of all
+	Latency     *hdrhistogram.Histogram // in nanoseconds: of successful calls, with CountErrors of all calls
 	Series      []Point
 	Interrupted bool
-	// Missed is how many calls the open loop should have begun and had not when
-	// the time was over, since all workers were busy.
+	// Missed is the number of calls that the open loop should have begun before
+	// the end and did not, since all workers were busy.
 	Missed int64
 }
 
-// A worker holds the latencies of one loop until there are enough of them for a
-// batch, so that loops don't wait for each other after each call.
+// A worker collects the latencies of one loop and hands them over in batches,
+// so that loops don't wait for each other after each call.
 type worker struct {
 	mu   sync.Mutex
 	took []time.Duration
 }
 
-// batch is the number of latencies that a worker holds.
+// batch is the number of latencies that a worker collects.
 const batch = 64
 
 type run struct {
 	cfg     Config
 	workers []*worker
-	next    atomic.Int64 // the number of the next call
+	next    atomic.Int64 // number of the next call
 	missed  atomic.Int64
 	counted atomic.Int64 // calls begun after the warm-up, if Count limits them
 	began   time.Time
@@ -114,8 +115,8 @@ type run struct {
 
 func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
 
-// Run makes the calls. The end of ctx ends it early; what was measured until
-// then is returned all the same.
+// Run makes the calls. The end of ctx ends it early; Run then returns what it
+// has measured.
 func Run(ctx context.Context, cfg Config) *Result {
 	r := &run{cfg: cfg, began: time.Now(), second: newHistogram(), last: newHistogram()}
 	r.counts = r.began.Add(cfg.Warmup)
@@ -145,11 +146,11 @@ func (r *run) loop(ctx context.Context, i int, w *worker) {
 	for ctx.Err() == nil {
 		start := time.Now()
 		if r.cfg.Rate.From > 0 {
-			// The call is due at its own time, however late its worker comes:
-			// what it has waited for that is part of its latency.
+			// A late worker doesn't change when the call is due: the wait is
+			// part of the call's latency.
 			after := r.cfg.Rate.due(float64(r.next.Add(1)-1), r.cfg.Warmup.Seconds(), r.cfg.Duration.Seconds())
 			if after > r.end.Sub(r.began).Seconds() {
-				return // it may be too much for a time.Duration
+				return // it may overflow a time.Duration
 			}
 			due := r.began.Add(time.Duration(after * float64(time.Second)))
 			if !sleepUntil(ctx, timer, due) {
@@ -171,7 +172,7 @@ func (r *run) loop(ctx context.Context, i int, w *worker) {
 		err := r.cfg.Call(i)
 		took := time.Since(start)
 		if err != nil && ctx.Err() != nil {
-			return // it is Ctrl-C that has ended it
+			return // Ctrl-C has ended it
 		}
 		if counted {
 			r.record(w, took, err)
@@ -211,12 +212,13 @@ func (r *run) recordError(err error) {
 	}
 }
 
-// take adds what a worker holds to the second under way. The worker is locked.
+// take adds the latencies of a worker to the current second. The caller holds
+// the worker's lock.
 func (r *run) take(w *worker) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, d := range w.took {
-		r.second.RecordValue(min(max(int64(d), lowest), highest)) // so that no error can be
+		r.second.RecordValue(min(max(int64(d), lowest), highest)) // so that RecordValue can't fail
 	}
 	w.took = w.took[:0]
 }
@@ -235,7 +237,7 @@ func sleepUntil(ctx context.Context, timer *time.Timer, at time.Time) bool {
 	}
 }
 
-// collect makes points of what the workers measure, one a second, until done.
+// collect makes one point a second of what the workers measure, until done.
 func (r *run) collect(ctx context.Context, done <-chan struct{}) *Result {
 	tick := time.NewTicker(interval / 5)
 	defer tick.Stop()
@@ -285,9 +287,9 @@ func (r *run) progress(now time.Time) Progress {
 	return p
 }
 
-// point ends the second under way. What comes within half an interval of the
-// point before, which can only be the end, becomes part of that point: a few
-// calls in a few milliseconds would say nothing true of a second.
+// point ends the current second. Calls within half an interval of the previous
+// point, which can only be at the end of the run, become part of that point: a
+// few milliseconds say little about a second.
 func (r *run) point(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -312,15 +314,15 @@ func (r *run) point(now time.Time) {
 	p.P50, p.P99 = time.Duration(r.last.ValueAtQuantile(50)), time.Duration(r.last.ValueAtQuantile(99))
 }
 
-// A Bucket is a bar of a histogram: how many calls took longer than the bucket
-// before it and no longer than UpTo.
+// A Bucket is a bar of a histogram: the number of calls that took longer than
+// the previous bucket's UpTo and at most this UpTo.
 type Bucket struct {
 	UpTo  time.Duration
 	Count int64
 }
 
-// Buckets are the latencies in steps of 1, 2 and 5, without the empty ones at
-// either end.
+// Buckets returns the latencies in steps of 1, 2 and 5, without empty buckets
+// at either end.
 func (r *Result) Buckets() []Bucket {
 	var bounds []time.Duration
 	for unit := time.Microsecond; unit <= 100*time.Second; unit *= 10 {
@@ -343,7 +345,7 @@ func (r *Result) Buckets() []Bucket {
 	return buckets
 }
 
-// Percentile is the latency that p of a hundred calls don't exceed.
+// Percentile returns the latency that p percent of the calls don't exceed.
 func (r *Result) Percentile(p float64) time.Duration {
 	return time.Duration(r.Latency.ValueAtQuantile(p))
 }

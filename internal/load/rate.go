@@ -2,15 +2,16 @@ package load
 
 import "math"
 
-// A Rate is how many calls a second begin. During the warm-up it is From; then it
-// goes to To over the duration, evenly or, with Steps, in steps of the same
-// length. A To of 0 is From.
+// A Rate is the number of calls begun per second. During the warm-up it is
+// From; then it goes to To over the duration, evenly or, if Steps is set, in
+// equal steps. A To of 0 means From.
 type Rate struct {
 	From, To float64
 	Steps    int
 }
 
-// due is when call n, from 0 on, begins, in seconds from the beginning.
+// due returns when call n, counted from 0, is due, in seconds since the
+// beginning of the run.
 func (r Rate) due(n, warmup, duration float64) float64 {
 	if r.To == 0 || r.To == r.From || n < r.From*warmup {
 		return n / r.From
@@ -31,7 +32,7 @@ func (r Rate) due(n, warmup, duration float64) float64 {
 	slope := (r.To - r.From) / duration
 	root := r.From*r.From + 2*slope*n
 	if root < 0 {
-		return math.Inf(1) // a falling rate has come to its end
+		return math.Inf(1) // a falling rate has reached zero
 	}
 	return warmup + (math.Sqrt(root)-r.From)/slope
 }
