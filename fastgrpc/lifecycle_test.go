@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe/fastgrpc"
-	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 // TestGracefulStop: calls that are under way end well, new ones don't begin.
@@ -120,7 +119,7 @@ func TestStop(t *testing.T) {
 // doesn't fails with the reason, and a server that comes back is found.
 func TestReconnect(t *testing.T) {
 	t.Parallel()
-	p := &pair{T: t, server: "fastgrpc", client: "fastgrpc", service: &service{}, pipe: testproc.PipeName()}
+	p := newPair(t, "fastgrpc", "fastgrpc")
 	p.dial(fastgrpc.ClientConfig{})
 	cc := p.cc.(*fastgrpc.ClientConn)
 	if s := cc.GetState(); s != connectivity.Idle {
@@ -170,7 +169,7 @@ func TestReconnect(t *testing.T) {
 // TestCloseEndsCalls: Close ends calls that are under way, and those that wait.
 func TestCloseEndsCalls(t *testing.T) {
 	t.Parallel()
-	p := &pair{T: t, server: "fastgrpc", client: "fastgrpc", service: &service{}, pipe: testproc.PipeName()}
+	p := newPair(t, "fastgrpc", "fastgrpc")
 	p.serve(fastgrpc.ServerConfig{})
 	p.dial(fastgrpc.ClientConfig{})
 	began := make(chan struct{}, 1)
@@ -194,7 +193,7 @@ func TestCloseEndsCalls(t *testing.T) {
 // TestGoexit: a handler that ends its goroutine ends its call, and no other.
 func TestGoexit(t *testing.T) {
 	t.Parallel()
-	p := &pair{T: t, server: "fastgrpc", client: "fastgrpc", service: &service{}, pipe: testproc.PipeName()}
+	p := newPair(t, "fastgrpc", "fastgrpc")
 	p.serve(fastgrpc.ServerConfig{})
 	p.dial(fastgrpc.ClientConfig{})
 	calls := 0
@@ -221,7 +220,7 @@ func TestGoexit(t *testing.T) {
 // than the sentinel's two ticks, and what the machine is late by.
 func TestBlockingHandlers(t *testing.T) {
 	t.Parallel()
-	p := &pair{T: t, server: "fastgrpc", client: "fastgrpc", service: &service{}, pipe: testproc.PipeName()}
+	p := newPair(t, "fastgrpc", "fastgrpc")
 	p.serve(fastgrpc.ServerConfig{})
 	p.dial(fastgrpc.ClientConfig{})
 	block := make(chan struct{})

@@ -68,13 +68,18 @@ func inPairs(t *testing.T, s setup, test func(*pair)) {
 		for _, client := range []string{"fastgrpc", "grpc-go"} {
 			t.Run(client+" to "+server, func(t *testing.T) {
 				t.Parallel()
-				p := &pair{T: t, server: server, client: client, service: &service{}, pipe: testproc.PipeName()}
+				p := newPair(t, server, client)
 				p.serve(s.server)
 				p.dial(s.client)
 				test(p)
 			})
 		}
 	}
+}
+
+// newPair returns a pair that neither serves nor dials yet.
+func newPair(t *testing.T, server, client string) *pair {
+	return &pair{T: t, server: server, client: client, service: &service{}, pipe: testproc.PipeName()}
 }
 
 func (p *pair) serve(cfg fastgrpc.ServerConfig) {
