@@ -213,6 +213,7 @@ func resetCode(c h2.Code) codes.Code {
 func toStatus(ctx context.Context, err error) error {
 	var stream *h2.StreamError
 	var large *h2.TooLargeError
+	var list *h2.HeaderListError
 	switch {
 	case err == nil:
 		return nil
@@ -228,6 +229,8 @@ func toStatus(ctx context.Context, err error) error {
 		return status.Error(code, stream.Error())
 	case errors.As(err, &large):
 		return status.Error(codes.ResourceExhausted, "grpc: "+large.Error())
+	case errors.As(err, &list):
+		return status.Error(codes.Internal, list.Error())
 	}
 	if _, ok := status.FromError(err); ok {
 		return err

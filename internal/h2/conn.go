@@ -115,7 +115,8 @@ type Conn struct {
 	peerMaxFrame int
 	peerWindow   int64 // initial
 	peerStreams  uint32
-	settled      bool // its first SETTINGS are there
+	peerHeaders  uint32 // size of a header list; 0 if it hasn't said
+	settled      bool   // its first SETTINGS are there
 
 	first [firstBytes]byte // what a server began with
 	had   int              // bytes in first

@@ -285,6 +285,12 @@ func (c *Conn) Open(ctx context.Context, st *Stream, w *Write) error {
 			return err
 		}
 	}
+	if err := c.checkHead(w.Head); err != nil {
+		c.admit() // the turn is another's
+		c.mu.Unlock()
+		w.Payload.drop()
+		return err
+	}
 	id := c.nextID
 	if c.nextID += 2; c.nextID > maxStreamID/4*3 {
 		c.draining = true // in good time for another connection
@@ -298,6 +304,34 @@ func (c *Conn) Open(ctx context.Context, st *Stream, w *Write) error {
 	}
 	c.mu.Unlock()
 	return st.Send(ctx, w)
+}
+
+// A HeaderListError is a header list that is larger than the peer takes.
+type HeaderListError struct{ Size, Limit uint32 }
+
+func (e *HeaderListError) Error() string {
+	return fmt.Sprintf("header list size to send violates the maximum size (%d bytes) set by server", e.Limit)
+}
+
+// checkHead spares the peer a header list that it would refuse. c.mu is held.
+func (c *Conn) checkHead(b *Block) error {
+	if c.peerHeaders == 0 || len(b.Vary) == 0 {
+		return nil
+	}
+	var n uint32
+	for _, f := range b.Vary {
+		n += f.size()
+	}
+	if n <= c.peerHeaders/2 {
+		return nil // without looking at the rest, which is small
+	}
+	for _, f := range b.Head(b.Key) {
+		n += f.size()
+	}
+	if n <= c.peerHeaders {
+		return nil
+	}
+	return &HeaderListError{n, c.peerHeaders}
 }
 
 // waitToOpen waits for a turn. c.mu is held before and, without an error, after.

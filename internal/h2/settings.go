@@ -121,6 +121,8 @@ func (c *Conn) applySettings(p []byte) error {
 				return connError(ProtocolError, "MAX_FRAME_SIZE of %d bytes", v)
 			}
 			c.peerMaxFrame = int(v)
+		case settingMaxHeaderList:
+			c.peerHeaders = v
 		}
 	}
 	if !c.settled && !streams {
