@@ -3,6 +3,7 @@ package h2
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -81,7 +82,7 @@ func (c *Conn) fill() error {
 	n, err := c.car.ReadInto(rd.buf[rd.w:], nil)
 	if err != nil {
 		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
+			err = errCutOff
 		}
 		return err
 	}
@@ -106,6 +107,10 @@ func (c *Conn) hasRead(p []byte) error {
 	c.had += copy(c.first[c.had:], p)
 	return c.Judge(c.first[:c.had], nil)
 }
+
+// errCutOff is a connection that ends within a frame, unlike a stream that its peer
+// ends in order within a message.
+var errCutOff = fmt.Errorf("the connection ended within a frame: %w", io.ErrUnexpectedEOF)
 
 // spill is how much is read behind the end of a message that is read directly:
 // the next one's beginning.
@@ -141,7 +146,7 @@ func (c *Conn) fillDirect() (bool, error) {
 		c.keep.reads.Add(1)
 	}
 	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
+		err = errCutOff
 	}
 	filled := min(n, len(p))
 	rd.w = n - filled
