@@ -2,6 +2,8 @@
 
 BENCH ?= .
 FUZZTIME ?= 30s
+FOR ?= 1h
+SEED ?= 0
 SYSTEMS = windows linux darwin freebsd
 TOOLS = .bin
 # Modules of their own, so that what they need stays out of the library's go.mod.
@@ -10,7 +12,7 @@ NESTED = examples/otel examples/prometheus bench bench/plugin internal/ui/browse
 INTEROP = github.com/grpcpipe/grpcpipe/interop
 
 .DEFAULT_GOAL := help
-.PHONY: help test wine soak lint bench bench-quick benchmarks interop-table fuzz cover generate
+.PHONY: help test wine soak endure lint bench bench-quick benchmarks interop-table fuzz cover generate
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +37,9 @@ wine: ## Get Wine, which runs the Windows tests elsewhere (Debian 12 or later, a
 
 soak: ## Run the long tests in full and show what they measured
 	scripts/soak
+
+endure: ## Run servers and clients under troubles (FOR=1h, SEED=that of an earlier run)
+	go test -run '^TestEndure$$' -count 1 -v -timeout 0 ./internal/testing/endure -args -for $(FOR) -seed $(SEED)
 
 lint: $(TOOLS)/built ## Check format, go vet, staticcheck, the workflows and the go.mod files
 	SYSTEMS='$(SYSTEMS)' scripts/lint $(TOOLS)

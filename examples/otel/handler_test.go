@@ -44,7 +44,10 @@ type channel interface {
 
 var servers = map[string]func(...otelgrpc.Option) stopper{
 	"grpc": func(opts ...otelgrpc.Option) stopper {
-		return grpc.NewServer(append(grpcpipe.ServerOptions(), grpc.StatsHandler(otel.NewServerHandler(opts...)))...)
+		// snippet: server
+		srv := grpc.NewServer(append(grpcpipe.ServerOptions(), grpc.StatsHandler(otel.NewServerHandler(opts...)))...)
+		// end snippet
+		return srv
 	},
 	"fastgrpc": func(opts ...otelgrpc.Option) stopper {
 		var cfg fastgrpc.ServerConfig
@@ -55,7 +58,10 @@ var servers = map[string]func(...otelgrpc.Option) stopper{
 
 var clients = map[string]func(string, ...otelgrpc.Option) (channel, error){
 	"grpc": func(name string, opts ...otelgrpc.Option) (channel, error) {
-		return grpcpipe.NewClient(name, grpc.WithStatsHandler(otel.NewClientHandler(opts...)))
+		// snippet: client
+		cc, err := grpcpipe.NewClient(name, grpc.WithStatsHandler(otel.NewClientHandler(opts...)))
+		// end snippet
+		return cc, err
 	},
 	"fastgrpc": func(name string, opts ...otelgrpc.Option) (channel, error) {
 		var cfg fastgrpc.ClientConfig

@@ -23,9 +23,10 @@ import (
 func TestScrape(t *testing.T) {
 	refusing := namedpipe.ListenConfig{Instances: 2, Access: namedpipe.Access{Check: func(*namedpipe.Peer) error { return errors.New("no") }}}
 	first, second := listen(t, namedpipe.ListenConfig{Instances: 2}), listen(t, refusing)
-	c := prometheus.NewCollector(first, second)
 	registry := client.NewPedanticRegistry()
-	registry.MustRegister(c)
+	// snippet: register
+	registry.MustRegister(prometheus.NewCollector(first, second))
+	// end snippet
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
 		t.Errorf("problems: %v, %v", problems, err)
 	}

@@ -1,0 +1,71 @@
+package endure
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+)
+
+const (
+	// growth is how much more may be held at the end than after the warm-up.
+	growth = 0.02
+	// A few goroutines and handles come and go, and so does what the heap keeps of
+	// a collection: in a short run that is more than growth.
+	slackCount = 3
+	slackHeap  = 768 << 10
+)
+
+// plateaus compares what was held in the second quarter of the run, after the
+// warm-up, with the last quarter, by medians. What has grown fails the test.
+func (r *run) plateaus(t *testing.T) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "HELD\tAFTER WARM-UP\tAT THE END")
+	compare := func(what string, slack float64, samples []float64) {
+		if len(samples) < 3 {
+			fmt.Fprintf(w, "%s\ttoo few rounds\t\n", what)
+			return
+		}
+		quarter := max(len(samples)/4, 1)
+		first, last := median(samples[quarter:2*quarter]), median(samples[len(samples)-quarter:])
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\n", what, first, last)
+		if last > first*(1+growth)+slack {
+			t.Errorf("%s: %.0f after the warm-up, %.0f at the end; all: %.0f", what, first, last, samples)
+		}
+	}
+	held := func(who string, sizes []size) {
+		for _, one := range []struct {
+			what  string
+			slack float64
+			of    func(size) float64
+		}{
+			{"goroutines", slackCount, func(s size) float64 { return float64(s.Goroutines) }},
+			{"handles", slackCount, func(s size) float64 { return float64(s.Handles) }},
+			{"bytes of heap", slackHeap, func(s size) float64 { return float64(s.Heap) }},
+		} {
+			var samples []float64
+			for _, s := range sizes {
+				samples = append(samples, one.of(s))
+			}
+			compare(who+": "+one.what, one.slack, samples)
+		}
+	}
+	held("clients", r.own)
+	for _, s := range r.slots {
+		if len(s.sizes) > 0 {
+			held(s.name, s.sizes)
+		}
+	}
+	if r.dir != "" {
+		compare("files beside the sockets", 0, r.files)
+	}
+	w.Flush()
+	return b.String()
+}
+
+func median(samples []float64) float64 {
+	sorted := slices.Sorted(slices.Values(samples))
+	return sorted[len(sorted)/2]
+}
