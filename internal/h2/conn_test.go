@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -455,10 +456,56 @@ func TestDrain(t *testing.T) {
 		}
 		p.headers(5, true, requestFields...)
 		close(block)
-		<-c.Done()
 		got := strings.Join(p.got(), "|")
 		if strings.Count(got, "END") != 2 {
 			t.Errorf("got %q, want the ends of two streams", got)
+		}
+		time.Sleep(lingerFor / 2)
+		select {
+		case <-c.Done():
+			t.Error("closed before the client had time to close")
+		default:
+		}
+		p.conn.Close()
+		start := time.Now()
+		<-c.Done()
+		if took := time.Since(start); took > 0 {
+			t.Errorf("took %v to close after the client", took)
+		}
+	})
+}
+
+// TestDrainBeforeServe: a server that is closing when a client connects says so
+// after its settings, without which a client has no GOAWAY to read.
+func TestDrainBeforeServe(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		defer b.Close()
+		c := NewConn(NewCarrier(a), &recorder{}, true, Limits{}, NewSentinel())
+		go func() { c.Drain(""); c.Serve() }()
+		f, err := http2.NewFramer(io.Discard, b).ReadFrame()
+		if err != nil || f.Header().Type != http2.FrameSettings {
+			t.Errorf("the first frame: %v, %v", f, err)
+		}
+		c.Close()
+		time.Sleep(2 * restTicks * tickEvery) // until the sentinel has gone to rest
+	})
+}
+
+// TestDrainAlone: a server that closes in order doesn't wait long for a client
+// that stays.
+func TestDrainAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, p := newConn(t, &recorder{}, true, Limits{})
+		c.Drain("")
+		p.got()
+		p.write(func() error { return p.fr.WritePing(true, [8]byte{7: 1}) })
+		start := time.Now()
+		<-c.Done()
+		if took := time.Since(start); took != lingerFor {
+			t.Errorf("took %v to close, want %v", took, lingerFor)
 		}
 	})
 }

@@ -94,11 +94,19 @@ func (c *Conn) onGoAway(f frame, p []byte) error {
 // closing.
 const finalAfter = 5 * time.Second
 
+// lingerFor is how long a server then waits for the client to close. A client
+// that has chosen the connection for a call and finds it closed fails the call
+// (.NET's does); one that finds GOAWAY makes it elsewhere.
+const lingerFor = time.Second
+
 // Drain closes the connection in order. A client's takes no new calls. A
 // server's says that it will take no more, and, when it is sure that the client
 // has read that, which streams it serves to their end. The connection ends with
 // the last.
 func (c *Conn) Drain(text string) {
+	if c.server {
+		c.begin() // nothing goes before our SETTINGS
+	}
 	c.mu.Lock()
 	if c.err != nil || c.draining && c.server {
 		c.mu.Unlock()
@@ -176,6 +184,14 @@ func (c *Conn) closeWritten() {
 		case <-late.C:
 		}
 		break
+	}
+	if c.server {
+		late.Reset(lingerFor)
+		select {
+		case <-c.done:
+			return
+		case <-late.C:
+		}
 	}
 	c.fail(ErrClosed)
 }
