@@ -15,7 +15,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/follow"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
@@ -23,7 +25,7 @@ var roundRobin = grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_
 
 // reached makes n calls that wait for a server and returns the servers that
 // answered, each once, in order.
-func reached(ctx context.Context, t testing.TB, cc *grpc.ClientConn, n int) []string {
+func reached(ctx context.Context, t testing.TB, cc grpc.ClientConnInterface, n int) []string {
 	t.Helper()
 	var names []string
 	for range n {
@@ -48,7 +50,7 @@ func TestRoundRobinOverSeveralPipes(t *testing.T) {
 	slices.Sort(both)
 	sa := serve(t, a)
 	serve(t, b)
-	cc := client(t, "npipe:"+a+","+b, roundRobin)
+	cc := dial(t, "npipe:"+a+","+b, fastgrpc.ClientConfig{RoundRobin: true})
 	testproc.Eventually(ctx, t, "both are reached", func() bool { return slices.Equal(reached(ctx, t, cc, 4), both) })
 	sa.stop()
 	testproc.Eventually(ctx, t, "only b is reached", func() bool { return slices.Equal(reached(ctx, t, cc, 4), []string{b}) })
@@ -68,7 +70,7 @@ func TestPickFirstFailsOver(t *testing.T) {
 	ctx := testContext(t)
 	a, b := pipeName(t), pipeName(t)
 	sa := serve(t, a)
-	cc := client(t, "npipe:"+a+","+b)
+	cc := dial(t, "npipe:"+a+","+b)
 	if got := mustCall(ctx, t, cc).ServerId; got != a {
 		t.Errorf("reached %s first", got)
 	}
@@ -81,9 +83,9 @@ func TestPickFirstFailsOver(t *testing.T) {
 }
 
 // A patternTest follows servers that come and go, with any lister.
-func patternTest(t *testing.T, prefix string, newClient func(string, ...grpc.DialOption) *grpc.ClientConn, start func(string) func()) {
+func patternTest(t *testing.T, prefix string, newClient func(string) engine.Conn, start func(string) func()) {
 	ctx := testContext(t)
-	cc := newClient("npipe:"+prefix+"-*", roundRobin)
+	cc := newClient("npipe:" + prefix + "-*")
 	_, err := call(ctx, cc)
 	if status.Code(err) != codes.Unavailable {
 		t.Errorf("code %v", status.Code(err))
@@ -120,7 +122,7 @@ func TestPatternFollowsServers(t *testing.T) {
 	}
 	serve(t, prefix) // doesn't fit: no dash
 	patternTest(t, prefix,
-		func(target string, opts ...grpc.DialOption) *grpc.ClientConn { return client(t, target, opts...) },
+		func(target string) engine.Conn { return dial(t, target, fastgrpc.ClientConfig{RoundRobin: true}) },
 		func(name string) func() { return serve(t, name).stop })
 }
 
@@ -154,8 +156,8 @@ func TestPatternWithFakeLister(t *testing.T) {
 	prefix := pipeName(t)
 	list := &fakeLister{t: t}
 	patternTest(t, prefix,
-		func(target string, opts ...grpc.DialOption) *grpc.ClientConn {
-			cc, err := grpcpipe.NewClientWithLister(target, list, opts...)
+		func(target string) engine.Conn {
+			cc, err := grpcpipe.NewClientWithLister(target, list, roundRobin)
 			if err != nil {
 				t.Fatal(err)
 			}

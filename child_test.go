@@ -10,15 +10,15 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/interop/grpc_testing"
 
-	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// serverMain is the test binary as a server process on the pipe that it is given.
+// serverMain is the test binary as a server process on the pipe that it is given,
+// of the engine that it is given.
 // It prints when it began to listen, and ends when its standard input does, so
 // that it doesn't outlive the test.
 func serverMain() {
@@ -28,7 +28,7 @@ func serverMain() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	srv := grpc.NewServer(grpcpipe.ServerOptions()...)
+	srv := byName(os.Args[2]).NewServer(fastgrpc.ServerConfig{})
 	grpc_testing.RegisterTestServiceServer(srv, &service{name: name})
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
@@ -52,7 +52,7 @@ type child struct {
 func startChild(t testing.TB, name string) *child {
 	t.Helper()
 	ctx := testContext(t)
-	cmd, err := testproc.Self(context.Background(), "server", name)
+	cmd, err := testproc.Self(context.Background(), "server", name, engineOf(t).Name)
 	if err != nil {
 		t.Fatal(err)
 	}

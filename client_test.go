@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 )
 
 func TestSpellingsReachTheirPipe(t *testing.T) {
@@ -37,7 +38,7 @@ func TestSpellingsReachTheirPipe(t *testing.T) {
 		"http://pipe:/" + name, "HTTP://Pipe:/" + name,
 	} {
 		t.Run(target, func(t *testing.T) {
-			reply := mustCall(testContext(t), t, client(t, target))
+			reply := mustCall(testContext(t), t, dial(t, target))
 			if reply.ServerId != name || reply.Username != "localhost" {
 				t.Errorf("reached %q with the authority %q", reply.ServerId, reply.Username)
 			}
@@ -54,7 +55,7 @@ func TestNamesAreNeverDecoded(t *testing.T) {
 		// What a decoder would make of it must not be reached.
 		for _, target := range []string{name, "npipe:" + name, "npipe:///" + name, "npipe://./pipe/" + name, `npipe:\\.\pipe\` + name, "http://pipe:/" + name} {
 			t.Run(target, func(t *testing.T) {
-				reply := mustCall(testContext(t), t, client(t, target))
+				reply := mustCall(testContext(t), t, dial(t, target))
 				if reply.ServerId != name || reply.Username != "localhost" {
 					t.Errorf("reached %q with the authority %q", reply.ServerId, reply.Username)
 				}
@@ -67,7 +68,7 @@ func TestNamesAreNeverDecoded(t *testing.T) {
 			continue // no name on Windows
 		}
 		serve(t, name)
-		if reply := mustCall(testContext(t), t, client(t, "npipe:///"+name)); reply.ServerId != name {
+		if reply := mustCall(testContext(t), t, dial(t, "npipe:///"+name)); reply.ServerId != name {
 			t.Errorf("reached %q, want %q", reply.ServerId, name)
 		}
 	}
@@ -85,7 +86,7 @@ func TestUnixPath(t *testing.T) {
 	path := t.TempDir() + "/x.sock"
 	serve(t, path)
 	for _, target := range []string{path, "npipe:" + path, "npipe:///" + path} {
-		if reply := mustCall(testContext(t), t, client(t, target)); reply.ServerId != path {
+		if reply := mustCall(testContext(t), t, dial(t, target)); reply.ServerId != path {
 			t.Errorf("%s reached %q", target, reply.ServerId)
 		}
 	}
@@ -95,11 +96,11 @@ func TestAuthorityOfTheCallerWins(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
 	serve(t, name)
-	cc := client(t, name, grpc.WithAuthority("me.example"))
+	cc := dial(t, name, fastgrpc.ClientConfig{Authority: "me.example"})
 	if reply := mustCall(testContext(t), t, cc); reply.Username != "me.example" {
 		t.Errorf("the authority is %q", reply.Username)
 	}
-	reply := mustCall(testContext(t), t, client(t, name), grpc.CallAuthority("call.example"))
+	reply := mustCall(testContext(t), t, dial(t, name), grpc.CallAuthority("call.example"))
 	if reply.Username != "call.example" {
 		t.Errorf("the authority of the call is %q", reply.Username)
 	}
@@ -147,12 +148,12 @@ func TestServerSeesOurAuthInfo(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
 	types := make(chan string, 1)
-	serveWith(t, name, &service{unary: func(ctx context.Context, _ *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
+	serveBoth(t, name, &service{unary: func(ctx context.Context, _ *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
 		p, _ := peer.FromContext(ctx)
 		types <- p.AuthInfo.AuthType() + " " + p.Addr.Network()
 		return &grpc_testing.SimpleResponse{}, nil
-	}}, grpcpipe.ServerOptions()...)
-	mustCall(testContext(t), t, client(t, name))
+	}})
+	mustCall(testContext(t), t, dial(t, name))
 	want := "npipe unix"
 	if runtime.GOOS == "windows" {
 		want = "npipe pipe"
@@ -166,7 +167,7 @@ func TestPlainServer(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
 	serveWith(t, name, &service{name: name})
-	mustCall(testContext(t), t, client(t, name))
+	mustCall(testContext(t), t, dial(t, name))
 }
 
 func TestOtherTargetsGoToGRPC(t *testing.T) {
@@ -198,7 +199,7 @@ func TestOtherTargetsGoToGRPC(t *testing.T) {
 func TestMissingPipe(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
-	cc := client(t, name)
+	cc := dial(t, name)
 	_, err := call(testContext(t), cc)
 	if status.Code(err) != codes.Unavailable {
 		t.Errorf("code %v", status.Code(err))
@@ -219,7 +220,7 @@ func TestGzip(t *testing.T) {
 	name := pipeName(t)
 	serve(t, name)
 	req := &grpc_testing.SimpleRequest{Payload: &grpc_testing.Payload{Body: make([]byte, 100_000)}}
-	reply, err := grpc_testing.NewTestServiceClient(client(t, name)).UnaryCall(testContext(t), req, grpc.UseCompressor(gzip.Name))
+	reply, err := grpc_testing.NewTestServiceClient(dial(t, name)).UnaryCall(testContext(t), req, grpc.UseCompressor(gzip.Name))
 	if err != nil || len(reply.Payload.Body) != 100_000 {
 		t.Error(len(reply.GetPayload().GetBody()), err)
 	}
@@ -235,7 +236,7 @@ func TestPingsAreNotPunished(t *testing.T) {
 	if err != nil {
 		t.Errorf("after %d pings: %v", n, err)
 	}
-	cc := client(t, name, grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Second, PermitWithoutStream: true}))
+	cc := dial(t, name, fastgrpc.ClientConfig{KeepAlive: keepalive.ClientParameters{Time: time.Second, PermitWithoutStream: true}})
 	mustCall(testContext(t), t, cc)
 	if got := cc.GetState(); got != connectivity.Ready {
 		t.Errorf("the channel is %v", got)

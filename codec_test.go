@@ -154,7 +154,7 @@ func TestOtherCodecs(t *testing.T) {
 func TestCodecRefuses(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
-	serve(t, name, grpcpipe.ProtobufOnly())
+	serveWith(t, name, &service{name: name}, append(grpcpipe.ServerOptions(), grpcpipe.ProtobufOnly())...)
 	cc := client(t, name)
 	var out grpc_testing.SimpleResponse
 	err := cc.Invoke(testContext(t), grpc_testing.TestService_UnaryCall_FullMethodName, "text", &out)
@@ -173,7 +173,7 @@ func TestCodecRefuses(t *testing.T) {
 func TestCodecConcurrent(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
-	serve(t, name, grpcpipe.ProtobufOnly())
+	serveWith(t, name, &service{name: name}, append(grpcpipe.ServerOptions(), grpcpipe.ProtobufOnly())...)
 	stub := grpc_testing.NewTestServiceClient(client(t, name))
 	errs := make(chan error)
 	for i := range 16 {

@@ -19,12 +19,13 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 // holdStreams opens n streams that stay open until ctx ends, each after its
 // server's first answer.
-func holdStreams(ctx context.Context, t testing.TB, cc *grpc.ClientConn, n int) []grpc_testing.TestService_FullDuplexCallClient {
+func holdStreams(ctx context.Context, t testing.TB, cc grpc.ClientConnInterface, n int) []grpc_testing.TestService_FullDuplexCallClient {
 	t.Helper()
 	var streams []grpc_testing.TestService_FullDuplexCallClient
 	for i := range n {
@@ -44,15 +45,15 @@ func TestStreamLimitIsNamed(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t)
 	name := pipeName(t)
-	serve(t, name, grpc.MaxConcurrentStreams(3))
-	cc := client(t, name)
+	serve(t, name, limited(3))
+	cc := dial(t, name)
 	mustCall(ctx, t, cc) // the limit is known from here on
 	streams := holdStreams(ctx, t, cc, 3)
 
 	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
 	_, err := call(short, cc)
-	wantText(t, err, "waiting for a stream", "Kestrel to 100", "grpcpipe.WithConnections")
+	wantText(t, err, "waiting for a stream", "Kestrel to 100", "Connections")
 	if status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("the code is %v", status.Code(err))
 	}
@@ -71,14 +72,19 @@ func TestStreamLimitIsNamed(t *testing.T) {
 	}
 }
 
+// limited is for a server with a limit on the calls of a connection.
+func limited(n uint32) fastgrpc.ServerConfig {
+	return fastgrpc.ServerConfig{Limits: fastgrpc.Limits{Streams: n}}
+}
+
 // Calls that are there before the connections spread over all of them.
 func TestWithConnectionsFromTheFirstCall(t *testing.T) {
 	t.Parallel()
 	for range 10 {
 		ctx := testContext(t)
 		name := pipeName(t)
-		serve(t, name, grpc.MaxConcurrentStreams(10))
-		cc := client(t, name, grpcpipe.WithConnections(3))
+		serve(t, name, limited(10))
+		cc := dial(t, name, fastgrpc.ClientConfig{Connections: 3})
 		if err := openAtOnce(ctx, cc, 30); err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +93,7 @@ func TestWithConnectionsFromTheFirstCall(t *testing.T) {
 }
 
 // openStream opens a stream, proven by a message each way.
-func openStream(ctx context.Context, cc *grpc.ClientConn) (grpc_testing.TestService_FullDuplexCallClient, error) {
+func openStream(ctx context.Context, cc grpc.ClientConnInterface) (grpc_testing.TestService_FullDuplexCallClient, error) {
 	s, err := grpc_testing.NewTestServiceClient(cc).FullDuplexCall(ctx)
 	if err == nil {
 		err = s.Send(&grpc_testing.StreamingOutputCallRequest{})
@@ -99,7 +105,7 @@ func openStream(ctx context.Context, cc *grpc.ClientConn) (grpc_testing.TestServ
 }
 
 // openAtOnce opens n streams at the same time.
-func openAtOnce(ctx context.Context, cc *grpc.ClientConn, n int) error {
+func openAtOnce(ctx context.Context, cc grpc.ClientConnInterface, n int) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
 	for i := range errs {
@@ -121,9 +127,9 @@ func TestStreamLimitIsNotBlamedForAnythingElse(t *testing.T) {
 		<-gate
 		return &grpc_testing.SimpleResponse{}, nil
 	}}
-	serveWith(t, name, svc, grpcpipe.ServerOptions()...)
+	serveBoth(t, name, svc)
 	t.Cleanup(func() { close(gate) })
-	cc := client(t, name)
+	cc := dial(t, name)
 	cc.Connect()
 	waitState(ctx, t, cc, connectivity.Ready)
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
@@ -140,8 +146,8 @@ func TestWithConnections(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t)
 	name := pipeName(t)
-	s := serve(t, name, grpc.MaxConcurrentStreams(10))
-	cc := client(t, name, grpcpipe.WithConnections(3))
+	s := serve(t, name, limited(10))
+	cc := dial(t, name, fastgrpc.ClientConfig{Connections: 3})
 	mustCall(ctx, t, cc)
 	testproc.Eventually(ctx, t, "there are three connections", func() bool { return s.lis.Stats().Open == 3 })
 	testproc.Eventually(ctx, t, "30 calls at once have room", func() bool {
@@ -161,7 +167,7 @@ func TestWithConnections(t *testing.T) {
 
 	// A restarted server gets all of them back.
 	s.stop()
-	s = serve(t, name, grpc.MaxConcurrentStreams(10))
+	s = serve(t, name, limited(10))
 	testproc.Eventually(ctx, t, "there are three connections again", func() bool { return s.lis.Stats().Open == 3 })
 	mustCall(ctx, t, cc, grpc.WaitForReady(true))
 }
@@ -175,7 +181,7 @@ func TestWithConnectionsBesideASilentServer(t *testing.T) {
 	serve(t, healthy)
 	strange(t, silent, func(net.Conn) {})
 	for _, n := range []int{1, 3} {
-		cc := client(t, "npipe:"+silent+","+healthy, grpcpipe.WithConnections(n))
+		cc := dial(t, "npipe:"+silent+","+healthy, fastgrpc.ClientConfig{Connections: n})
 		start := time.Now()
 		if reply := mustCall(ctx, t, cc); reply.ServerId != healthy {
 			t.Errorf("reached %q", reply.ServerId)
@@ -190,13 +196,13 @@ func TestWithConnectionsToAServerWithRoomForOne(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t)
 	name := pipeName(t)
-	s := grpc.NewServer(grpcpipe.ServerOptions()...)
+	s := engineOf(t).NewServer(fastgrpc.ServerConfig{})
 	grpc_testing.RegisterTestServiceServer(s, &service{name: name})
 	lis, done := listen(t, name), make(chan struct{})
 	go func() { defer close(done); s.Serve(&oneConn{Listener: lis}) }()
 	t.Cleanup(func() { s.Stop(); <-done })
 	start := time.Now()
-	mustCall(ctx, t, client(t, name, grpcpipe.WithConnections(2)))
+	mustCall(ctx, t, dial(t, name, fastgrpc.ClientConfig{Connections: 2}))
 	if d := time.Since(start); d > 2*time.Second {
 		t.Errorf("the first call took %v", d)
 	}

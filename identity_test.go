@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
@@ -39,8 +40,8 @@ func TestPeerInHandler(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
 	seen := &statsHandler{}
-	serveWith(t, name, &service{unary: whoami}, append(grpcpipe.ServerOptions(), grpc.StatsHandler(seen))...)
-	reply := mustCall(testContext(t), t, client(t, name))
+	serveBoth(t, name, &service{unary: whoami}, fastgrpc.ServerConfig{StatsHandlers: []stats.Handler{seen}})
+	reply := mustCall(testContext(t), t, dial(t, name))
 	if runtime.GOOS != "windows" && reply.Username != fmt.Sprint(os.Geteuid()) || reply.Username == "" {
 		t.Errorf("the caller is %q", reply.Username)
 	}
@@ -85,7 +86,7 @@ func TestServerInClient(t *testing.T) {
 	name := pipeName(t)
 	child := startChild(t, name)
 	var p peer.Peer
-	mustCall(testContext(t), t, client(t, name), grpc.Peer(&p))
+	mustCall(testContext(t), t, dial(t, name), grpc.Peer(&p))
 	info, ok := p.AuthInfo.(grpcpipe.AuthInfo)
 	if !ok {
 		t.Fatalf("the AuthInfo is a %T", p.AuthInfo)
@@ -102,14 +103,14 @@ func TestTLSOnTop(t *testing.T) {
 	name := pipeName(t)
 	serverTLS, clientTLS := tlsPair(t, "localhost")
 	infos := make(chan credentials.AuthInfo, 1)
-	serveWith(t, name, &service{unary: func(ctx context.Context, r *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
+	serveBoth(t, name, &service{unary: func(ctx context.Context, r *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
 		p, _ := peer.FromContext(ctx)
 		infos <- p.AuthInfo
 		md, _ := metadata.FromIncomingContext(ctx)
 		return &grpc_testing.SimpleResponse{Username: strings.Join(md.Get(":authority"), ",")}, nil
-	}}, append(grpcpipe.ServerOptions(), grpc.Creds(grpcpipe.NewCredentials(serverTLS)))...)
+	}}, fastgrpc.ServerConfig{Credentials: grpcpipe.NewCredentials(serverTLS)})
 	var p peer.Peer
-	cc := client(t, "https://pipe:/"+name, grpc.WithTransportCredentials(grpcpipe.NewCredentials(clientTLS)))
+	cc := dial(t, "https://pipe:/"+name, fastgrpc.ClientConfig{Credentials: grpcpipe.NewCredentials(clientTLS)})
 	if reply := mustCall(testContext(t), t, cc, grpc.Peer(&p)); reply.Username != "localhost" {
 		t.Errorf("the authority is %q", reply.Username)
 	}
@@ -133,19 +134,21 @@ func (token) GetRequestMetadata(context.Context, ...string) (map[string]string, 
 }
 func (token) RequireTransportSecurity() bool { return true }
 
+var tokens = []credentials.PerRPCCredentials{token{}}
+
 // TestPerCallCredentials: what demands a safe transport is sent over a pipe
 // whose server was checked, and not over one that anybody may serve.
 func TestPerCallCredentials(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
-	serveWith(t, name, &service{unary: func(ctx context.Context, _ *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
+	serveBoth(t, name, &service{unary: func(ctx context.Context, _ *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
 		md, _ := metadata.FromIncomingContext(ctx)
 		return &grpc_testing.SimpleResponse{Username: strings.Join(md.Get("authorization"), ",")}, nil
-	}}, grpcpipe.ServerOptions()...)
-	if reply := mustCall(testContext(t), t, client(t, name, grpc.WithPerRPCCredentials(token{}))); reply.Username != "Bearer secret" {
+	}})
+	if reply := mustCall(testContext(t), t, dial(t, name, fastgrpc.ClientConfig{PerRPCCredentials: tokens})); reply.Username != "Bearer secret" {
 		t.Errorf("the server got %q", reply.Username)
 	}
-	cc := client(t, name, grpc.WithPerRPCCredentials(token{}), grpcpipe.WithDialer(&namedpipe.Dialer{Server: namedpipe.Trust{Anyone: true}}))
+	cc := dial(t, name, fastgrpc.ClientConfig{PerRPCCredentials: tokens, Dialer: &namedpipe.Dialer{Server: namedpipe.Trust{Anyone: true}}})
 	_, err := call(testContext(t), cc)
 	wantText(t, err, "secure credentials on an insecure connection")
 }
@@ -156,7 +159,7 @@ func TestServerNotTrusted(t *testing.T) {
 	name := pipeName(t)
 	serve(t, name)
 	d := &namedpipe.Dialer{Server: namedpipe.Trust{PID: 1}}
-	_, err := call(testContext(t), client(t, name, grpcpipe.WithDialer(d)))
+	_, err := call(testContext(t), dial(t, name, fastgrpc.ClientConfig{Dialer: d}))
 	if status.Code(err) != codes.Unavailable {
 		t.Errorf("the code is %v", status.Code(err))
 	}
@@ -188,23 +191,23 @@ func TestUnknownPeer(t *testing.T) {
 		}
 		return &grpc_testing.SimpleResponse{}, nil
 	}})
-	mustCall(testContext(t), t, client(t, name))
+	mustCall(testContext(t), t, dial(t, name))
 }
 
 // TestImpersonate: a handler acts as the caller, where the system can.
 func TestImpersonate(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
-	serveWith(t, name, &service{unary: func(ctx context.Context, _ *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
+	serveBoth(t, name, &service{unary: func(ctx context.Context, _ *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
 		ran := false
 		err := grpcpipe.Impersonate(ctx, func() error { ran = true; return nil })
 		return &grpc_testing.SimpleResponse{Username: fmt.Sprintf("%v, %v", ran, errors.Is(err, errors.ErrUnsupported))}, nil
-	}}, grpcpipe.ServerOptions()...)
+	}})
 	want := "false, true"
 	if runtime.GOOS == "windows" {
 		want = "true, false"
 	}
-	cc := client(t, name, grpcpipe.WithDialer(&namedpipe.Dialer{ImpersonationLevel: namedpipe.Impersonation}))
+	cc := dial(t, name, fastgrpc.ClientConfig{Dialer: &namedpipe.Dialer{ImpersonationLevel: namedpipe.Impersonation}})
 	if reply := mustCall(testContext(t), t, cc); reply.Username != want {
 		t.Errorf("ran, unsupported: %s; want %s", reply.Username, want)
 	}

@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
@@ -70,7 +72,7 @@ func (s *service) FullDuplexCall(stream grpc_testing.TestService_FullDuplexCallS
 
 // server is a running server of a test.
 type server struct {
-	*grpc.Server
+	engine.Server
 	lis  *namedpipe.Listener
 	done chan struct{}
 }
@@ -85,17 +87,27 @@ func listen(t testing.TB, name string) *namedpipe.Listener {
 	return lis
 }
 
-// serve starts a server with our options and the given ones on the pipe. It is
-// stopped with the test.
-func serve(t testing.TB, name string, opts ...grpc.ServerOption) *server {
+// serve starts the test's engine on the pipe. It is stopped with the test.
+func serve(t testing.TB, name string, cfg ...fastgrpc.ServerConfig) *server {
 	t.Helper()
-	return serveWith(t, name, &service{name: name}, append(grpcpipe.ServerOptions(), opts...)...)
+	return serveBoth(t, name, &service{name: name}, cfg...)
 }
 
-// serveWith starts a server with the given options only.
+// serveBoth is serve for another service.
+func serveBoth(t testing.TB, name string, svc *service, cfg ...fastgrpc.ServerConfig) *server {
+	t.Helper()
+	return start(t, name, svc, engineOf(t).NewServer(only(cfg)))
+}
+
+// serveWith starts a server of grpc-go with the given options only.
 func serveWith(t testing.TB, name string, svc *service, opts ...grpc.ServerOption) *server {
 	t.Helper()
-	s := &server{Server: grpc.NewServer(opts...), lis: listen(t, name), done: make(chan struct{})}
+	return start(t, name, svc, grpc.NewServer(opts...))
+}
+
+func start(t testing.TB, name string, svc *service, srv engine.Server) *server {
+	t.Helper()
+	s := &server{Server: srv, lis: listen(t, name), done: make(chan struct{})}
 	grpc_testing.RegisterTestServiceServer(s, svc)
 	go func() {
 		defer close(s.done)
@@ -110,7 +122,26 @@ func (s *server) stop() {
 	<-s.done
 }
 
-// client returns a channel that is closed with the test.
+// dial returns a client of the test's engine that is closed with the test.
+func dial(t testing.TB, target string, cfg ...fastgrpc.ClientConfig) engine.Conn {
+	t.Helper()
+	cc, err := engineOf(t).NewClient(target, only(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cc.Close() })
+	return cc
+}
+
+// only is the one configuration, or the zero one.
+func only[T any](cfg []T) (one T) {
+	if len(cfg) > 0 {
+		one = cfg[0]
+	}
+	return one
+}
+
+// client returns a channel of grpc-go that is closed with the test.
 func client(t testing.TB, target string, opts ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	cc, err := grpcpipe.NewClient(target, opts...)
@@ -122,12 +153,12 @@ func client(t testing.TB, target string, opts ...grpc.DialOption) *grpc.ClientCo
 }
 
 // call makes one call and returns the reply.
-func call(ctx context.Context, cc *grpc.ClientConn, opts ...grpc.CallOption) (*grpc_testing.SimpleResponse, error) {
+func call(ctx context.Context, cc grpc.ClientConnInterface, opts ...grpc.CallOption) (*grpc_testing.SimpleResponse, error) {
 	return grpc_testing.NewTestServiceClient(cc).UnaryCall(ctx, &grpc_testing.SimpleRequest{}, opts...)
 }
 
 // mustCall is call, with an error that ends the test.
-func mustCall(ctx context.Context, t testing.TB, cc *grpc.ClientConn, opts ...grpc.CallOption) *grpc_testing.SimpleResponse {
+func mustCall(ctx context.Context, t testing.TB, cc grpc.ClientConnInterface, opts ...grpc.CallOption) *grpc_testing.SimpleResponse {
 	t.Helper()
 	reply, err := call(ctx, cc, opts...)
 	if err != nil {
@@ -137,7 +168,7 @@ func mustCall(ctx context.Context, t testing.TB, cc *grpc.ClientConn, opts ...gr
 }
 
 // waitState waits until the channel is in the state.
-func waitState(ctx context.Context, t testing.TB, cc *grpc.ClientConn, want connectivity.State) {
+func waitState(ctx context.Context, t testing.TB, cc engine.Conn, want connectivity.State) {
 	t.Helper()
 	for {
 		now := cc.GetState()

@@ -24,10 +24,12 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 )
 
 // quickly makes a silent server be given up on after half a second.
-var quickly = grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 500 * time.Millisecond})
+var quickly = fastgrpc.ClientConfig{ConnectTimeout: 500 * time.Millisecond}
 
 // tlsPair returns credentials for a server whose certificate is for the name, and
 // for a client that trusts the certificate.
@@ -59,9 +61,9 @@ func TestTLS(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
 	server, creds := tlsPair(t, "localhost")
-	serve(t, name, grpc.Creds(server))
+	serve(t, name, fastgrpc.ServerConfig{Credentials: server})
 	for _, target := range []string{"https://pipe:/" + name, "npipe:" + name, name} {
-		cc := client(t, target, grpc.WithTransportCredentials(creds))
+		cc := dial(t, target, fastgrpc.ClientConfig{Credentials: creds})
 		if reply := mustCall(testContext(t), t, cc); reply.Username != "localhost" {
 			t.Errorf("%s: the authority is %q", target, reply.Username)
 		}
@@ -76,7 +78,7 @@ func TestTLSVerifiesTheHost(t *testing.T) {
 	for _, cert := range []string{"localhost", host} {
 		server, creds := tlsPair(t, cert)
 		name := pipeName(t)
-		s := serve(t, name, grpc.Creds(server))
+		s := serve(t, name, fastgrpc.ServerConfig{Credentials: server})
 		lis, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -108,7 +110,9 @@ func TestTLSVerifiesTheHost(t *testing.T) {
 func TestStrangePeers(t *testing.T) {
 	t.Parallel()
 	serverTLS, clientTLS := tlsPair(t, "localhost")
-	withTLS := grpc.WithTransportCredentials(clientTLS)
+	withTLS := fastgrpc.ClientConfig{Credentials: clientTLS}
+	quicklyTLS := quickly
+	quicklyTLS.Credentials = clientTLS
 	send := func(s string) func(net.Conn) {
 		return func(c net.Conn) {
 			io.ReadFull(c, make([]byte, 10))
@@ -119,27 +123,27 @@ func TestStrangePeers(t *testing.T) {
 	for _, tt := range []struct {
 		what  string
 		serve func(net.Conn)
-		opts  []grpc.DialOption
+		cfg   fastgrpc.ClientConfig
 		want  []string
 	}{
-		{"silent", func(c net.Conn) { io.Copy(io.Discard, c) }, []grpc.DialOption{quickly}, []string{"accepted the connection but sent nothing in 500ms", "overloaded"}},
-		{"silent to TLS", func(c net.Conn) { io.Copy(io.Discard, c) }, []grpc.DialOption{quickly, withTLS}, []string{"sent nothing in 500ms", "with TLS"}},
-		{"three bytes", send("\x00\x00\x06"), []grpc.DialOption{quickly}, []string{`sent only 000006 in hexadecimal in 500ms`}},
-		{"closes", func(c net.Conn) { io.ReadFull(c, make([]byte, 24)); c.Close() }, nil, []string{"closed the connection before"}},
-		{"closes on TLS", func(c net.Conn) { io.ReadFull(c, make([]byte, 24)); c.Close() }, []grpc.DialOption{withTLS}, []string{"before it answered the TLS handshake"}},
-		{"rubbish", send("220 mail ready\r\nmore"), nil, []string{"first bytes are '220 mail ready'", "check the name"}},
-		{"HTTP/1.1", send("HTTP/1.1 400 Bad Request\r\n\r\n"), nil, []string{"HTTP/1.1, not HTTP/2", "Bad Requ"}},
-		{"Kestrel's default", send("\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0d"), nil,
+		{"silent", func(c net.Conn) { io.Copy(io.Discard, c) }, quickly, []string{"accepted the connection but sent nothing in 500ms", "overloaded"}},
+		{"silent to TLS", func(c net.Conn) { io.Copy(io.Discard, c) }, quicklyTLS, []string{"sent nothing in 500ms", "with TLS"}},
+		{"three bytes", send("\x00\x00\x06"), quickly, []string{`sent only 000006 in hexadecimal in 500ms`}},
+		{"closes", func(c net.Conn) { io.ReadFull(c, make([]byte, 24)); c.Close() }, fastgrpc.ClientConfig{}, []string{"closed the connection before"}},
+		{"closes on TLS", func(c net.Conn) { io.ReadFull(c, make([]byte, 24)); c.Close() }, withTLS, []string{"before it answered the TLS handshake"}},
+		{"rubbish", send("220 mail ready\r\nmore"), fastgrpc.ClientConfig{}, []string{"first bytes are '220 mail ready'", "check the name"}},
+		{"HTTP/1.1", send("HTTP/1.1 400 Bad Request\r\n\r\n"), fastgrpc.ClientConfig{}, []string{"HTTP/1.1, not HTTP/2", "Bad Requ"}},
+		{"Kestrel's default", send("\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0d"), fastgrpc.ClientConfig{},
 			[]string{"HTTP_1_1_REQUIRED", "listenOptions.Protocols = HttpProtocols.Http2"}},
-		{"TLS alert", send("\x15\x03\x01\x00\x02\x02\x46"), nil, []string{"the server speaks TLS", "credentials.NewTLS"}},
-		{"plaintext to TLS", send("\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"), []grpc.DialOption{withTLS}, []string{"leave the TLS credentials out"}},
-		{"rubbish to TLS", send("what do you want of me?"), []grpc.DialOption{withTLS}, []string{"this client speaks TLS and the server doesn't"}},
+		{"TLS alert", send("\x15\x03\x01\x00\x02\x02\x46"), fastgrpc.ClientConfig{}, []string{"the server speaks TLS", "credentials.NewTLS"}},
+		{"plaintext to TLS", send("\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"), withTLS, []string{"leave the TLS credentials out"}},
+		{"rubbish to TLS", send("what do you want of me?"), withTLS, []string{"this client speaks TLS and the server doesn't"}},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			t.Parallel()
 			name := pipeName(t)
 			strange(t, name, tt.serve)
-			tellsBoth(t, client(t, name, tt.opts...), append(tt.want, pathOf(t, name))...)
+			tellsBoth(t, dial(t, name, tt.cfg), append(tt.want, pathOf(t, name))...)
 		})
 	}
 	t.Run("TLS server", func(t *testing.T) {
@@ -152,12 +156,12 @@ func TestStrangePeers(t *testing.T) {
 			}
 		})
 		// Go's TLS just hangs up on what isn't TLS.
-		tellsBoth(t, client(t, name), "it may want TLS", "credentials.NewTLS", pathOf(t, name))
+		tellsBoth(t, dial(t, name), "it may want TLS", "credentials.NewTLS", pathOf(t, name))
 	})
 }
 
 // tellsBoth checks the error of a call that fails fast and of one that waits.
-func tellsBoth(t *testing.T, cc *grpc.ClientConn, want ...string) {
+func tellsBoth(t *testing.T, cc engine.Conn, want ...string) {
 	t.Helper()
 	_, err := call(testContext(t), cc)
 	if status.Code(err) != codes.Unavailable {
@@ -178,7 +182,7 @@ func TestSilentServerIsGivenUpAfterFiveSeconds(t *testing.T) {
 	name := pipeName(t)
 	strange(t, name, func(c net.Conn) { io.Copy(io.Discard, c) })
 	start := time.Now()
-	_, err := call(testContext(t), client(t, name))
+	_, err := call(testContext(t), dial(t, name))
 	wantText(t, err, "sent nothing in 5s", pathOf(t, name))
 	if d := time.Since(start); d < 4900*time.Millisecond || d > 6*time.Second {
 		t.Errorf("it took %v", d)
@@ -193,7 +197,7 @@ func TestHTTP1Server(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(lis) }()
 	t.Cleanup(func() { srv.Close(); <-done })
-	tellsBoth(t, client(t, name), pathOf(t, name), "HTTP/1.1, not HTTP/2")
+	tellsBoth(t, dial(t, name), pathOf(t, name), "HTTP/1.1, not HTTP/2")
 }
 
 func TestHTTPSNeedsTLS(t *testing.T) {
@@ -218,7 +222,7 @@ func TestHTTPSNeedsTLS(t *testing.T) {
 func TestServerCutsSilentClient(t *testing.T) {
 	t.Parallel()
 	name := pipeName(t)
-	s := serve(t, name, grpc.ConnectionTimeout(300*time.Millisecond))
+	s := serve(t, name, fastgrpc.ServerConfig{Limits: fastgrpc.Limits{Handshake: 300 * time.Millisecond}})
 	c := dialRaw(t, name)
 	start := time.Now()
 	if _, err := io.Copy(io.Discard, c); err != nil {
@@ -227,7 +231,7 @@ func TestServerCutsSilentClient(t *testing.T) {
 	if d := time.Since(start); d < 200*time.Millisecond || d > 5*time.Second {
 		t.Errorf("it took %v", d)
 	}
-	mustCall(testContext(t), t, client(t, name))
+	mustCall(testContext(t), t, dial(t, name))
 	if s.lis.Stats().Accepted != 2 {
 		t.Errorf("%+v", s.lis.Stats())
 	}
@@ -236,7 +240,7 @@ func TestServerCutsSilentClient(t *testing.T) {
 func TestStatesAsTheServerDiesAndReturns(t *testing.T) {
 	t.Parallel()
 	ctx, name := testContext(t), pipeName(t)
-	cc := client(t, name)
+	cc := dial(t, name)
 	if got := cc.GetState(); got != connectivity.Idle {
 		t.Errorf("a new channel is %v", got)
 	}
@@ -263,7 +267,7 @@ func TestEnvironmentProxyIsIgnored(t *testing.T) {
 	t.Setenv("NO_PROXY", "")
 	name := pipeName(t)
 	serve(t, name)
-	if reply := mustCall(testContext(t), t, client(t, name)); !strings.HasPrefix(reply.ServerId, name) {
+	if reply := mustCall(testContext(t), t, dial(t, name)); !strings.HasPrefix(reply.ServerId, name) {
 		t.Error(reply)
 	}
 }

@@ -24,7 +24,7 @@ func TestBackoffIsCutShort(t *testing.T) {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			t.Parallel()
 			ctx, name := testContext(t), pipeName(t)
-			cc := client(t, name)
+			cc := dial(t, name)
 			served := make(chan error, 1)
 			go func() {
 				_, err := call(ctx, cc, grpc.WaitForReady(true))

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/interop/grpc_testing"
 
-	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
@@ -66,7 +66,7 @@ func killAndReturn(t *testing.T, down time.Duration) (failed, served time.Durati
 	ctx, cancel := context.WithTimeout(context.Background(), down+30*time.Second)
 	defer cancel()
 	first := startChild(t, name)
-	cc, err := grpcpipe.NewClient("npipe:" + name)
+	cc, err := engineOf(t).NewClient("npipe:"+name, fastgrpc.ClientConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,8 +132,8 @@ func stopInFlight(t *testing.T, calls, streams int) time.Duration {
 		<-release
 		return &grpc_testing.SimpleResponse{Payload: req.GetPayload()}, nil
 	}}
-	s := serveWith(t, name, svc, grpcpipe.ServerOptions()...)
-	cc := client(t, name)
+	s := serveBoth(t, name, svc)
+	cc := dial(t, name)
 	stub := grpc_testing.NewTestServiceClient(cc)
 
 	var wg sync.WaitGroup
@@ -216,14 +216,14 @@ func useStream(ctx context.Context, stub grpc_testing.TestServiceClient, i int, 
 func TestSoakStrangers(t *testing.T) {
 	ctx, name := testContext(t), pipeName(t)
 	limit := time.Second
-	var opts []grpc.ServerOption
+	var cfg fastgrpc.ServerConfig
 	if soak.Full() {
 		limit = 10 * time.Second // ServerOptions' own
 	} else {
-		opts = append(opts, grpc.ConnectionTimeout(limit))
+		cfg.Limits.Handshake = limit
 	}
 	before := goleak.IgnoreCurrent()
-	s := serve(t, name, opts...)
+	s := serve(t, name, cfg)
 
 	var wg sync.WaitGroup
 	var early, late atomic.Int64
@@ -256,7 +256,7 @@ func TestSoakStrangers(t *testing.T) {
 		dialRaw(t, name).Close()
 	}
 	begin := time.Now()
-	cc := client(t, name)
+	cc := dial(t, name)
 	mustCall(ctx, t, cc)
 	first := time.Since(begin)
 	if first > time.Second {

@@ -1,7 +1,9 @@
 package h2
 
 import (
+	"errors"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/grpcpipe/grpcpipe/internal/bufpool"
@@ -100,7 +102,7 @@ func (c *Conn) flush(yield bool) {
 		case err != nil:
 			c.stopWriting()
 			c.mu.Unlock()
-			c.fail(err)
+			c.failWrite(err)
 			c.mu.Lock()
 			return
 		case len(left) > 0:
@@ -133,6 +135,21 @@ func (c *Conn) part(last []byte) {
 	if !c.writing {
 		c.writing = true
 		go c.writeAll(nil)
+	}
+}
+
+// failWrite ends the connection, since a write has failed. Before a server's
+// settings are there that is left to the reader: a server that hangs up on our
+// first bytes may have said why.
+func (c *Conn) failWrite(err error) {
+	c.mu.Lock()
+	wait := c.Judge != nil && !c.settled && c.err == nil && !errors.Is(err, syscall.ENOBUFS) && !errors.Is(err, syscall.ENOMEM)
+	if wait {
+		c.written()
+	}
+	c.mu.Unlock()
+	if !wait {
+		c.fail(err)
 	}
 }
 
@@ -210,7 +227,7 @@ func (c *Conn) writeAll(left [][]byte) {
 		if err != nil {
 			c.stopWriting()
 			c.mu.Unlock()
-			c.fail(err)
+			c.failWrite(err)
 			return
 		}
 		c.written()

@@ -122,6 +122,10 @@ func grpcServer(cfg fastgrpc.ServerConfig) Server {
 	if d := cfg.Limits.Handshake; d != 0 {
 		opts = append(opts, grpc.ConnectionTimeout(d))
 	}
+	if n := cfg.Limits.Streams; n != 0 {
+		opts = append(opts, grpc.MaxConcurrentStreams(n))
+	}
+	cfg.Limits.Streams = 0
 	opts = append(opts, grpc.ChainUnaryInterceptor(cfg.UnaryInterceptors...), grpc.ChainStreamInterceptor(cfg.StreamInterceptors...))
 	cfg.Credentials, cfg.MaxRecvMessage, cfg.MaxSendMessage, cfg.StatsHandlers, cfg.Limits.Handshake = nil, 0, 0, nil, 0
 	cfg.UnaryInterceptors, cfg.StreamInterceptors, cfg.KeepAlive = nil, nil, keepalive.ServerParameters{}
@@ -140,18 +144,31 @@ func grpcClient(target string, cfg fastgrpc.ClientConfig) (Conn, error) {
 	for _, h := range cfg.StatsHandlers {
 		opts = append(opts, grpc.WithStatsHandler(h))
 	}
-	if cfg.KeepAlive != (keepalive.ClientParameters{}) {
-		opts = append(opts, grpc.WithKeepaliveParams(cfg.KeepAlive))
+	for _, c := range cfg.PerRPCCredentials {
+		opts = append(opts, grpc.WithPerRPCCredentials(c))
+	}
+	if cfg.RoundRobin {
+		opts = append(opts, grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`))
+	}
+	if n := cfg.Connections; n != 0 {
+		opts = append(opts, grpcpipe.WithConnections(n))
 	}
 	if d := cfg.ConnectTimeout; d != 0 {
 		opts = append(opts, grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: d}))
 	}
-	if cfg.Connections != 0 {
-		opts = append(opts, grpcpipe.WithConnections(cfg.Connections))
+	if d := cfg.IdleTimeout; d != 0 {
+		opts = append(opts, grpc.WithIdleTimeout(d))
 	}
+	if cfg.Authority != "" {
+		opts = append(opts, grpc.WithAuthority(cfg.Authority))
+	}
+	if cfg.KeepAlive != (keepalive.ClientParameters{}) {
+		opts = append(opts, grpc.WithKeepaliveParams(cfg.KeepAlive))
+	}
+	cfg.PerRPCCredentials, cfg.RoundRobin, cfg.Connections, cfg.ConnectTimeout, cfg.IdleTimeout = nil, false, 0, 0, 0
+	cfg.Authority, cfg.KeepAlive = "", keepalive.ClientParameters{}
 	opts = append(opts, grpc.WithDefaultCallOptions(cfg.CallOptions...))
 	cfg.Credentials, cfg.Dialer, cfg.StatsHandlers, cfg.CallOptions = nil, nil, nil, nil
-	cfg.KeepAlive, cfg.Connections, cfg.ConnectTimeout = keepalive.ClientParameters{}, 0, 0
 	mustBeZero(cfg)
 	return grpcpipe.NewClient(target, opts...)
 }
