@@ -95,10 +95,13 @@ type peer struct {
 }
 
 // newConn returns a connection and its peer. It must be in a synctest bubble.
-func newConn(t *testing.T, h Handler, server bool, lim Limits) (*Conn, *peer) {
+func newConn(t *testing.T, h Handler, server bool, lim Limits, prepare ...func(*Conn)) (*Conn, *peer) {
 	t.Helper()
 	a, b := net.Pipe()
 	c := NewConn(NewCarrier(a), h, server, lim, NewSentinel())
+	for _, f := range prepare {
+		f(c)
+	}
 	p := &peer{t: t, conn: b, fr: http2.NewFramer(b, b), hdec: hpack.NewDecoder(tableSize, nil), data: map[uint32][]byte{}, credit: map[uint32]int{}}
 	p.henc = hpack.NewEncoder(&p.hbuf)
 	t.Cleanup(func() {
