@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
@@ -154,7 +155,7 @@ func grpcClient(target string, cfg fastgrpc.ClientConfig) (Conn, error) {
 		opts = append(opts, grpcpipe.WithConnections(n))
 	}
 	if d := cfg.ConnectTimeout; d != 0 {
-		opts = append(opts, grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: d}))
+		opts = append(opts, grpc.WithConnectParams(grpc.ConnectParams{Backoff: shortBackoff, MinConnectTimeout: d}))
 	}
 	if d := cfg.IdleTimeout; d != 0 {
 		opts = append(opts, grpc.WithIdleTimeout(d))
@@ -172,6 +173,10 @@ func grpcClient(target string, cfg fastgrpc.ClientConfig) (Conn, error) {
 	mustBeZero(cfg)
 	return grpcpipe.NewClient(target, opts...)
 }
+
+// shortBackoff is as short as package grpcpipe's: an attempt takes at least as long as
+// the pause before it.
+var shortBackoff = backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second}
 
 // mustBeZero keeps a test from setting what isn't translated to grpc-go.
 func mustBeZero(rest any) {
