@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/fastgrpc"
@@ -57,8 +59,17 @@ func fastClient(ctx context.Context, cfg inspect.Config, opts []grpc.CallOption)
 		Dialer: &namedpipe.Dialer{Server: cfg.Trust}, Authority: cfg.Authority, UserAgent: cfg.UserAgent, ConnectTimeout: cfg.Timeout,
 		CallOptions: append(opts, grpc.MaxCallRecvMsgSize(cfg.MaxMessage)),
 	}
-	if cfg.TLS != nil {
+	t, err := target.Parse(cfg.Target)
+	if err != nil {
+		return nil, badTarget(err)
+	}
+	switch {
+	case cfg.TLS != nil:
 		fc.Credentials = credentials.NewTLS(cfg.TLS)
+	case t.TLS:
+		fc.Credentials = credentials.NewTLS(&tls.Config{})
+	case t.Kind != target.Pipes:
+		fc.Credentials = insecure.NewCredentials()
 	}
 	cc, err := fastgrpc.NewClient(cfg.Target, fc)
 	if err != nil {
