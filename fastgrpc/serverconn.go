@@ -141,24 +141,28 @@ func (c *serverConn) after(which int, d time.Duration, f func()) {
 
 // handshake finds out who the client is.
 func (c *serverConn) handshake() (net.Conn, credentials.AuthInfo, error) {
-	if c.srv.cfg.Credentials == nil {
-		pipe, ok := c.raw.(*namedpipe.Conn)
-		if !ok {
-			return creds.New(nil).ServerHandshake(c.raw)
-		}
-		info, err := creds.OfClient(pipe)
-		return pipe, info, err
-	}
 	limit := c.lim.Handshake
 	if limit == 0 {
 		limit = 10 * time.Second
 	}
+	// Windows says who a client is once it has sent something.
 	c.raw.SetDeadline(time.Now().Add(limit))
-	conn, info, err := c.srv.cfg.Credentials.ServerHandshake(c.raw)
+	conn, info, err := c.identify()
 	if err == nil {
 		c.raw.SetDeadline(time.Time{})
 	}
 	return conn, info, err
+}
+
+func (c *serverConn) identify() (net.Conn, credentials.AuthInfo, error) {
+	if c.srv.cfg.Credentials != nil {
+		return c.srv.cfg.Credentials.ServerHandshake(c.raw)
+	}
+	if pipe, ok := c.raw.(*namedpipe.Conn); ok {
+		info, err := creds.OfClient(pipe)
+		return pipe, info, err
+	}
+	return creds.New(nil).ServerHandshake(c.raw)
 }
 
 // forget takes the connection off the server's.
