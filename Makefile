@@ -54,7 +54,7 @@ bench-quick: ## Measure a few lines and compare them with the results that are k
 benchmarks: ## Run the benchmarks that stand beside the code (BENCH=regexp)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m ./...
 
-interop-table: ## Run the interop tests in full, here and under Wine, and make the tables in docs/interop.md anew (20 minutes)
+interop-table: ## Run the interop tests in full, here and under Wine, and update the tables in docs/interop.md (20 minutes)
 	scripts/interop-table
 
 fuzz: ## Run each fuzz test for a while (FUZZTIME=30s)
@@ -64,7 +64,7 @@ cover: ## Show how much of the code the tests reach
 	go test -timeout 10m -coverpkg ./... -coverprofile cover.out ./...
 	go tool cover -func cover.out
 
-generate: $(TOOLS)/built ## Make the generated code anew (needs protoc)
+generate: $(TOOLS)/built ## Regenerate the generated code (needs protoc)
 	PATH="$(CURDIR)/$(TOOLS):$$PATH" go generate ./...
 
 $(TOOLS)/built: tools/go.mod tools/go.sum

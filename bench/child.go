@@ -31,13 +31,13 @@ type command struct {
 	Count int
 }
 
-// An answer is what a child says to a command.
+// An answer is a child's answer to a command.
 type answer struct {
 	Error   string   `json:",omitempty"`
 	Not     bool     `json:",omitempty"` // the contender doesn't offer this
 	Stats   stats    `json:",omitzero"`
 	Outcome *outcome `json:",omitempty"`
-	// What the first line of output says.
+	// Printed in the first line of output.
 	Address string `json:",omitempty"`
 	Procs   int    `json:",omitempty"`
 	Go      string `json:",omitempty"`

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// options are what the command line says.
+// options are the flags.
 type options struct {
 	only     string
 	lines    string

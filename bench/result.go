@@ -97,8 +97,8 @@ func spreadOf(v []float64) (s spread5, ok bool) {
 	return spread5{v[0], at(0.25), at(0.5), at(0.75), v[len(v)-1]}, true
 }
 
-// over tells how sure a ratio is: 1 if its middle half lies above 1, -1 if
-// below, 0 if it covers 1.
+// over reports on which side of 1 a ratio lies: 1 if its middle half lies above
+// 1, -1 if below, 0 if it covers 1.
 func (s spread5) over() int {
 	switch {
 	case s.Q1 > 1:

@@ -24,10 +24,10 @@ type line struct {
 // count is the number of messages of one stream.
 func (l line) count() int { return max(min(1000, 16<<20/max(l.Size, 1)), 8) }
 
-// streams tells whether the line moves messages and not calls.
+// streams reports whether the line moves messages and not calls.
 func (l line) streams() bool { return l.Kind == "receive" || l.Kind == "send" }
 
-// bySpeed tells whether the line's figure is a rate; otherwise it is the median
+// bySpeed reports whether the line's figure is a rate; otherwise it is the median
 // time of a call, which other programs on the machine disturb less.
 func (l line) bySpeed() bool { return l.streams() || l.InFlight > 1 }
 
@@ -84,7 +84,7 @@ func limit(goos string) string {
 	return "raw"
 }
 
-// takes tells whether the contender takes part in the line.
+// takes reports whether the contender takes part in the line.
 func (l line) takes(goos, name string) bool {
 	isTransport := name == transportName || name == rival(goos)
 	if l.Transport {

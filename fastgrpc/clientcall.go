@@ -353,7 +353,7 @@ func (c *clientCall) decodeMessage(b []byte, compressed bool, m any) error {
 	return nil
 }
 
-// encodingOf is what a head says of compression.
+// encodingOf returns the compression that a head names.
 func encodingOf(head []h2.Field) string {
 	for _, f := range head {
 		if f.Name == encodingKey {

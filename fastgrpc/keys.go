@@ -19,7 +19,7 @@ var (
 	outgoingKey = learn(func(ctx context.Context) { metadata.FromOutgoingContext(ctx) })
 )
 
-// A probe is a context that learns which key it is asked for.
+// A probe is a context that records which key is looked up in it.
 type probe struct {
 	context.Context
 	key any

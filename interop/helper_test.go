@@ -91,7 +91,7 @@ func hold(ctx context.Context, cc grpc.ClientConnInterface) (testpb.TestService_
 	return s, err
 }
 
-// absent tells whether nobody can connect to the pipe.
+// absent reports whether nobody can connect to the pipe.
 func absent(ctx context.Context, pipe string) bool {
 	c, err := namedpipe.Dial(ctx, pipe)
 	if err != nil {
@@ -101,7 +101,7 @@ func absent(ctx context.Context, pipe string) bool {
 	return false
 }
 
-// contains tells whether an error's text holds s; grpc doubles the backslashes
+// contains reports whether an error's text holds s; grpc doubles the backslashes
 // of what it quotes.
 func contains(text, s string) bool {
 	return strings.Contains(text, s) || strings.Contains(strings.ReplaceAll(text, `\\`, `\`), s)

@@ -119,5 +119,5 @@ func checkLevel(t *testing.T, p *namedpipe.Peer, want namedpipe.ImpersonationLev
 	}
 }
 
-// levelsTravel tells whether a connection carries the client's level.
+// levelsTravel reports whether a connection carries the client's level.
 var levelsTravel = runtime.GOOS == "windows"

@@ -19,7 +19,7 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// Kestrel's named-pipe transport has 22 public tests of its behaviour. Each has
+// Kestrel's named-pipe transport has 22 public tests of its behavior. Each has
 // a counterpart of the same name here: those of NamedPipeConnectionListenerTests
 // and NamedPipeConnectionTests in this file, those of WebHostTests in
 // kestrel_webhost_test.go.

@@ -11,7 +11,7 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// leftSilently tells whether the client has gone without having sent a byte, and
+// leftSilently reports whether the client has gone without having sent a byte, and
 // takes none away. The client's process must be gone.
 func leftSilently(c *namedpipe.Conn) error {
 	raw, err := c.SyscallConn()

@@ -11,7 +11,7 @@ import (
 
 var peekNamedPipe = windows.NewLazySystemDLL("kernel32.dll").NewProc("PeekNamedPipe")
 
-// leftSilently tells whether the client has gone without having sent a byte, and
+// leftSilently reports whether the client has gone without having sent a byte, and
 // takes none away. The client's process must be gone.
 func leftSilently(c *namedpipe.Conn) error {
 	raw, err := c.SyscallConn()

@@ -30,7 +30,7 @@ type payloads struct {
 	made chan []raw
 }
 
-// newPayloads reads and checks what is to be sent; nothing has been sent yet.
+// newPayloads reads and checks the requests before anything is sent.
 func newPayloads(in *requests, m protoreflect.MethodDescriptor, sch *inspect.Schema, flags *benchFlags) (*payloads, error) {
 	e := &encoder{m: m, sch: sch, flags: flags}
 	var rows *rows

@@ -136,7 +136,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// differs tells whether an example ends in another way under Wine, which has no
+// differs reports whether an example ends in another way under Wine, which has no
 // Unix sockets and doesn't tell another process of the same test from this one.
 func differs(e example) bool {
 	return dotnetpeer.UnderWine() && (strings.Contains(e.line, "pid=1") || strings.Contains(e.line, "unix:"))

@@ -23,8 +23,8 @@ const profileFlag = "profile"
 // hasPaths are the flags whose values are paths, in a profile from its folder.
 var hasPaths = []string{"cacert", "cert", "key", "proto", "import-path", "protoset", "rows", "compare"}
 
-// A profile is what a file says of a server: flags by their names, and the target
-// and the method.
+// A profile holds the settings for a server: flags by name, the target and the
+// method.
 type profile struct {
 	where  string // for errors
 	dir    string

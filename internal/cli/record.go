@@ -25,7 +25,7 @@ type recording struct {
 	rec   *record.Recorder
 	w     *record.Writer
 	file  *os.File
-	close func() // of the session that is asked for the schema
+	close func() // ends the session that describes the schema
 }
 
 // startRecording opens the file. Messages are decoded by the files that the flags

@@ -28,7 +28,7 @@ type Handler interface {
 	Closed(c *Conn, err error)
 }
 
-// StartAt says when a request is to be served.
+// StartAt says when to serve a request.
 type StartAt int
 
 const (

@@ -91,7 +91,7 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// A rate is a bucket of tokens: so many at once, then so many a second.
+// A rate is a token bucket: a burst, then a number per second.
 type rate struct {
 	burst, perSecond int
 	used             float64

@@ -95,7 +95,7 @@ func (c *Conn) onSettings(f frame, p []byte) error {
 	return err
 }
 
-// applySettings sets what p says. c.mu is held.
+// applySettings applies the settings in p. c.mu is held.
 func (c *Conn) applySettings(p []byte) error {
 	streams := false
 	for ; len(p) > 0; p = p[6:] {

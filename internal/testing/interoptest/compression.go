@@ -26,7 +26,7 @@ func CompressionStats() stats.Handler { return &compressionStats{} }
 
 type compressionKey struct{}
 
-// lastCompressed tells whether the newest message of a call was compressed.
+// lastCompressed reports whether the newest message of a call was compressed.
 type lastCompressed struct{ atomic.Bool }
 
 func (*compressionStats) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context {

@@ -12,7 +12,7 @@ import (
 
 var full = flag.Bool("soak", false, "run the long tests in full instead of at a tenth")
 
-// Full tells whether the long tests run in full.
+// Full reports whether the long tests run in full.
 func Full() bool { return *full }
 
 // N returns n under -soak and a tenth of it, at least 1, otherwise.
