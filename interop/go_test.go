@@ -55,10 +55,11 @@ func TestPlainGRPC(t *testing.T) {
 			return grpc.NewClient("passthrough:///localhost", opts...)
 		}
 	}
-	test := func(name string, e engine.Engine, s engine.Server, ours bool) {
+	test := func(name string, e engine.Engine, newServer func() engine.Server, ours bool) {
 		t.Run(name+"/"+e.Name, func(t *testing.T) {
 			mark := seen.RowOf(t, "plain-grpc-"+name, e.Name)
 			pipe := testproc.PipeName()
+			s := newServer()
 			t.Cleanup(s.Stop)
 			serve(t, s, pipe)
 			target, _ := newTarget(t, e, pipe, variant{})
@@ -74,9 +75,10 @@ func TestPlainGRPC(t *testing.T) {
 			mark.Say("%d of %d", interoptest.Test(t, target, nil), len(interoptest.Cases()))
 		})
 	}
-	test("both", engine.GRPC, interoptest.NewServer(), false)
+	plainServer := func() engine.Server { return interoptest.NewServer() }
+	test("both", engine.GRPC, plainServer, false)
 	for _, e := range engine.All {
-		test("client", e, e.NewTestServer(fastgrpc.ServerConfig{}), false)
-		test("server", e, interoptest.NewServer(), true)
+		test("client", e, func() engine.Server { return e.NewTestServer(fastgrpc.ServerConfig{}) }, false)
+		test("server", e, plainServer, true)
 	}
 }
