@@ -27,7 +27,7 @@ import (
 )
 
 var (
-	length = flag.Duration("for", 25*time.Second, "how long TestEndure lasts")
+	length = flag.Duration("for", 20*time.Second, "how long TestEndure lasts")
 	seed   = flag.Uint64("seed", 0, "what the order of troubles in TestEndure comes from; 0 is a random one")
 )
 
@@ -224,8 +224,8 @@ func (r *run) round(t *testing.T) {
 	}
 }
 
-// settleTime is more than what bufpool keeps its buffers for.
-const settleTime = 1500 * time.Millisecond
+// settleTime is more than bufpool keeps a buffer for at most, two seconds.
+const settleTime = 2500 * time.Millisecond
 
 // measure notes what this process and the servers that are never restarted hold. It
 // takes the least of several looks: connections that have ended and buffers that
