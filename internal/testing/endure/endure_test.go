@@ -45,8 +45,8 @@ type run struct {
 	started time.Time
 }
 
-// TestEndure: servers and clients of both engines and of .NET, under troubles in a
-// random order. Each call is answered and served once, or fails by what has
+// TestEndure: servers and clients of both engines and of .NET, and clients of Node
+// and Python, under troubles in a random order. Each call is answered and served once, or fails by what has
 // happened to its server; nothing grows.
 //
 // Jumps of the clock are not among the troubles: the clock is the whole machine's.
@@ -85,8 +85,8 @@ func newRun(t *testing.T) *run {
 	for _, s := range []*slot{
 		{name: "grpc-go", engine: engine.GRPC, disk: disk, troubles: []trouble{replaced, killed, restarted, stopped, exhausted, replacedFull, restartedFull, clientKilled}},
 		{name: "fastgrpc", engine: engine.Fast, troubles: []trouble{replaced, killed, restarted, stopped, exhausted, clientKilled}},
-		{name: "grpc-go, never restarted", engine: engine.GRPC, troubles: []trouble{stopped, exhausted, clientKilled, dotnetClient}},
-		{name: "fastgrpc, never restarted", engine: engine.Fast, troubles: []trouble{stopped, exhausted, clientKilled, dotnetClient}},
+		{name: "grpc-go, never restarted", engine: engine.GRPC, troubles: []trouble{stopped, exhausted, clientKilled, dotnetClient, nodeClient, pythonClient}},
+		{name: "fastgrpc, never restarted", engine: engine.Fast, troubles: []trouble{stopped, exhausted, clientKilled, dotnetClient, nodeClient, pythonClient}},
 		{name: ".NET", troubles: []trouble{killed, restarted, stopped, clientKilled}},
 	} {
 		if !dotnet {
@@ -140,7 +140,7 @@ func (r *run) add(t *testing.T, s *slot, numbers string) {
 	case s.disk != "":
 		s.pipe = filepath.Join(s.disk, "s")
 	case r.dir != "":
-		s.pipe = filepath.Join(r.dir, fmt.Sprint("s", i))
+		s.pipe = filepath.Join(r.dir, fmt.Sprint("CoreFxPipe_s", i))
 	default:
 		s.pipe = testproc.PipeName()
 	}

@@ -14,7 +14,7 @@ const (
 	// A few goroutines and handles come and go, and so does what the heap keeps of
 	// a collection: in a short run that is more than growth.
 	slackCount = 3
-	slackHeap  = 384 << 10
+	slackHeap  = 512 << 10
 )
 
 // plateaus compares the least that was held in the second quarter of the run, after

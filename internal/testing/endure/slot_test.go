@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -211,6 +213,53 @@ var (
 		return err
 	}}
 )
+
+// nodeEnv names a folder with the node_modules of interop/node.
+const nodeEnv = "GRPCPIPE_NODE"
+
+// Clients of other languages make each of gRPC's cases once.
+var (
+	nodeClient = trouble{"Node client", func(s *slot, ctx context.Context) error {
+		modules := os.Getenv(nodeEnv)
+		program, err := exec.LookPath("node")
+		switch {
+		case runtime.GOOS == "windows":
+			return fmt.Errorf("%w: interop has it there", errLeftOut)
+		case err != nil:
+			return fmt.Errorf("%w: %w", errLeftOut, err)
+		case modules == "":
+			return fmt.Errorf("%w: %s is not set", errLeftOut, nodeEnv)
+		}
+		dir, file := filepath.Split(s.pipe) // the program takes a pipe's name
+		cmd := exec.CommandContext(ctx, program, interopFile("node/client.js"), strings.TrimPrefix(file, "CoreFxPipe_"))
+		cmd.Env = append(os.Environ(), "NODE_PATH="+filepath.Join(modules, "node_modules"), "TMPDIR="+dir)
+		return passesAll(cmd)
+	}}
+	pythonClient = trouble{"Python client", func(s *slot, ctx context.Context) error {
+		if runtime.GOOS == "windows" {
+			return fmt.Errorf("%w: gRPC's C core opens no Win32 pipes", errLeftOut)
+		}
+		const program = "/usr/bin/python3"
+		if err := exec.CommandContext(ctx, program, "-c", "import grpc").Run(); err != nil {
+			return fmt.Errorf("%w: no Python with grpcio: %w", errLeftOut, err)
+		}
+		return passesAll(exec.CommandContext(ctx, program, interopFile("python/peer.py"), "client", s.pipe))
+	}}
+)
+
+func interopFile(name string) string { return filepath.Join("..", "..", "..", "interop", name) }
+
+// passesAll runs a client of another language.
+func passesAll(cmd *exec.Cmd) error {
+	out, err := cmd.CombinedOutput()
+	if err == nil && !strings.Contains(string(out), " passed, 0 failed") {
+		err = errors.New("not all cases have passed")
+	}
+	if err != nil {
+		return fmt.Errorf("%w; it said: %s", err, out)
+	}
+	return nil
+}
 
 var errNoDisk = fmt.Errorf("%w: only root can mount a small file system, on Linux", errLeftOut)
 
