@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"maps"
 	"math"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -127,13 +126,6 @@ type ClientConn struct {
 	pingTime  time.Duration // between keep-alive pings
 }
 
-var version = sync.OnceValue(func() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
-})
-
 // NewClient returns a client of the server that target names: pipes as for
 // grpcpipe.NewClient, unix:PATH, or host:port with an address or a name that the
 // system resolves. It does no I/O. The caller must Close it.
@@ -192,12 +184,13 @@ const maxConnections = 100
 // Target returns the target as it was given to NewClient.
 func (cc *ClientConn) Target() string { return cc.text }
 
-// Close ends all calls and connections.
+// Close ends all calls and connections. A second Close is an error with the code
+// Canceled.
 func (cc *ClientConn) Close() error {
 	cc.mu.Lock()
 	if cc.closed {
 		cc.mu.Unlock()
-		return grpc.ErrClientConnClosing
+		return errClosing
 	}
 	cc.closed = true
 	links := slices.Collect(maps.Keys(cc.links))

@@ -48,8 +48,9 @@ func (cc *ClientConn) parse(list follow.Lister) error {
 		if info.SecurityProtocol == "tls" {
 			cc.scheme = "https"
 		}
-		if info.ServerName != "" {
-			cc.authority = info.ServerName
+		//lint:ignore SA1019 grpc-go, too, takes the authority from a TLS configuration's ServerName.
+		if name := info.ServerName; name != "" {
+			cc.authority = name
 		}
 	}
 	if t.TLS && cc.scheme != "https" {

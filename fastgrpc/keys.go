@@ -16,7 +16,6 @@ var (
 	peerKey     = learn(func(ctx context.Context) { peer.FromContext(ctx) })
 	streamKey   = learn(func(ctx context.Context) { grpc.ServerTransportStreamFromContext(ctx) })
 	incomingKey = learn(func(ctx context.Context) { metadata.FromIncomingContext(ctx) })
-	outgoingKey = learn(func(ctx context.Context) { metadata.FromOutgoingContext(ctx) })
 )
 
 // A probe is a context that records which key is looked up in it.

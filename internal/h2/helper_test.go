@@ -90,8 +90,6 @@ type peer struct {
 	data   map[uint32][]byte
 	credit map[uint32]int // by WINDOW_UPDATE
 	eof    bool
-	stop   chan struct{}
-	hold   chan struct{} // the peer reads while this is open
 }
 
 // newConn returns a connection and its peer. It must be in a synctest bubble.

@@ -31,7 +31,6 @@ type client struct {
 	kind   string
 	engine engine.Engine
 	pipe   string
-	call   func(context.Context, testpb.TestServiceClient) error
 	fresh  bool // each call has a connection of its own
 
 	cc    engine.Conn
