@@ -66,7 +66,7 @@ func (c *Conn) keepAlive() {
 	case ended:
 		return
 	case quiet && k.pinged:
-		c.fail(fmt.Errorf("keep-alive: the other end has not answered a ping within %v: %w", k.limit, os.ErrDeadlineExceeded))
+		c.fail(fmt.Errorf("keepalive ping failed: the other end has not answered within %v: %w", k.limit, os.ErrDeadlineExceeded))
 		return
 	case quiet && wanted:
 		k.pinged = true

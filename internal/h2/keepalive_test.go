@@ -45,7 +45,7 @@ func TestKeepAlive(t *testing.T) {
 			}
 			time.Sleep(10*time.Second + 10*time.Second + 4*time.Second)
 			synctest.Wait()
-			if err := h.ended(); !errors.Is(err, os.ErrDeadlineExceeded) || !strings.Contains(err.Error(), "keep-alive") {
+			if err := h.ended(); !errors.Is(err, os.ErrDeadlineExceeded) || !strings.Contains(err.Error(), "keepalive") {
 				t.Errorf("the end of a silent peer: %v", err)
 			}
 		})
