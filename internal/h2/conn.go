@@ -139,7 +139,6 @@ type Conn struct {
 	draining  bool          // no new streams
 	goAway    *GoAwayError  // the peer's last
 	sentLast  uint32        // server: in our GOAWAY
-	begun     bool          // our SETTINGS are queued
 	sentFinal bool          // our GOAWAY named a real id
 	finishing bool          // closing as soon as all is written
 	parting   bool          // the writer closes the carrier behind our last frame

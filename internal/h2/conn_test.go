@@ -476,7 +476,7 @@ func TestDrain(t *testing.T) {
 }
 
 // TestDrainBeforeServe: a server that is closing when a client connects says so
-// after its settings, without which a client has no GOAWAY to read.
+// when the client's settings have come, and doesn't wait long for them.
 func TestDrainBeforeServe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -484,11 +484,25 @@ func TestDrainBeforeServe(t *testing.T) {
 		defer b.Close()
 		c := NewConn(NewCarrier(a), &recorder{}, true, Limits{}, NewSentinel())
 		go func() { c.Drain(""); c.Serve() }()
-		f, err := http2.NewFramer(io.Discard, b).ReadFrame()
-		if err != nil || f.Header().Type != http2.FrameSettings {
-			t.Errorf("the first frame: %v, %v", f, err)
+		start := time.Now()
+		var first http2.FrameType
+		var goAway time.Duration
+		fr := http2.NewFramer(io.Discard, b)
+		for i := 0; ; i++ {
+			f, err := fr.ReadFrame()
+			if err != nil {
+				break
+			}
+			if i == 0 {
+				first = f.Header().Type
+			}
+			if f.Header().Type == http2.FrameGoAway {
+				goAway = time.Since(start)
+			}
 		}
-		c.Close()
+		if first != http2.FrameSettings || goAway != finalAfter || time.Since(start) != finalAfter {
+			t.Errorf("the first frame is %v, GOAWAY came after %v and the end after %v", first, goAway, time.Since(start))
+		}
 		time.Sleep(2 * restTicks * tickEvery) // until the sentinel has gone to rest
 	})
 }

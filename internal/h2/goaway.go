@@ -105,46 +105,61 @@ const lingerFor = time.Second
 // the last.
 func (c *Conn) Drain(text string) {
 	if c.server {
-		c.begin() // nothing goes before our SETTINGS
+		go c.drainServer(text)
+		return
 	}
 	c.mu.Lock()
-	if c.err != nil || c.draining && c.server {
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	c.draining = true
+	for len(c.queue) > 0 {
+		c.admit()
+	}
+	c.finishDrain()
+}
+
+func (c *Conn) drainServer(text string) {
+	late := time.NewTimer(finalAfter)
+	defer late.Stop()
+	// A client that is told to go before it has sent its preface fails (.NET's
+	// does, while it writes).
+	select {
+	case <-c.ready:
+	case <-late.C:
+		c.fail(ErrClosed)
+		return
+	case <-c.done:
+		return
+	}
+	c.mu.Lock()
+	if c.err != nil || c.draining {
 		c.mu.Unlock()
 		return
 	}
 	c.draining = true
-	if !c.server {
-		for len(c.queue) > 0 {
-			c.admit()
-		}
-		c.finishDrain()
-		c.mu.Unlock()
-		return
-	}
 	c.out.arena = appendGoAway(c.out.arena, maxStreamID, NoError, text)
 	c.flush(false)
 	c.mu.Unlock()
 	answer := make(chan struct{}, 1)
 	c.Ping(answer)
-	go func() {
-		late := time.NewTimer(finalAfter)
-		defer late.Stop()
-		select {
-		case <-answer:
-		case <-late.C:
-		case <-c.done:
-			return
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.err != nil {
-			return
-		}
-		c.sentFinal, c.sentLast = true, c.nextID
-		c.out.arena = appendGoAway(c.out.arena, c.sentLast, NoError, text)
-		c.finishDrain()
-		c.flush(false)
-	}()
+	late.Reset(finalAfter)
+	select {
+	case <-answer:
+	case <-late.C:
+	case <-c.done:
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	c.sentFinal, c.sentLast = true, c.nextID
+	c.out.arena = appendGoAway(c.out.arena, c.sentLast, NoError, text)
+	c.finishDrain()
+	c.flush(false)
 }
 
 // finishDrain ends the connection if it was draining and nothing is left to

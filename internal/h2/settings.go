@@ -16,17 +16,13 @@ func (c *Conn) Start() {
 	c.watchIdle()
 }
 
-// begin queues what this end begins with, once.
+// begin queues what this end begins with.
 func (c *Conn) begin() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.begun {
-		return
-	}
-	c.begun = true
 	if c.server {
 		c.car.SetReadDeadline(time.Now().Add(c.lim.Handshake))
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	a := c.out.arena
 	if !c.server {
 		a = append(a, Preface...)
