@@ -74,109 +74,113 @@ func serveBadly(c net.Conn, first []http2.Setting, attack func(s *badServer, id 
 	}
 }
 
+const endless = 1 << 22 // frames, far more than any limit
+
+// badServers are what servers do once a call has begun, and the code that the
+// call ends with.
+var badServers = []struct {
+	name     string
+	settings []http2.Setting
+	attack   func(s *badServer, id uint32)
+	code     codes.Code
+}{
+	{"a frame size of 0 (CVE-2026-33814)", []http2.Setting{{ID: http2.SettingMaxFrameSize, Val: 0}}, func(*badServer, uint32) {}, codes.Unavailable},
+	{"frames of unknown types (CVE-2026-27141)", nil, func(s *badServer, id uint32) {
+		for range endless {
+			if s.WriteRawFrame(0x0b, 0xff, id, []byte("x")) != nil {
+				return
+			}
+		}
+	}, codes.Unavailable},
+	{"PUSH_PROMISE", nil, func(s *badServer, id uint32) {
+		s.WritePushPromise(http2.PushPromiseParam{StreamID: id, PromiseID: 2, BlockFragment: s.answer(), EndHeaders: true})
+	}, codes.Unavailable},
+	{"PING flood", nil, func(s *badServer, _ uint32) {
+		for range endless {
+			if s.WritePing(false, [8]byte{}) != nil {
+				return
+			}
+		}
+	}, codes.Unavailable},
+	{"SETTINGS flood", nil, func(s *badServer, _ uint32) {
+		for range endless {
+			if s.WriteSettings() != nil {
+				return
+			}
+		}
+	}, codes.Unavailable},
+	{"CONTINUATION flood", nil, func(s *badServer, id uint32) {
+		s.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: s.answer()})
+		for range endless {
+			if s.WriteContinuation(id, false, []byte{0x88}) != nil {
+				return
+			}
+		}
+	}, codes.Unavailable},
+	{"interim answers without end", nil, func(s *badServer, id uint32) {
+		for range endless {
+			if s.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: s.fields(hpack.HeaderField{Name: ":status", Value: "100"}), EndHeaders: true}) != nil {
+				return
+			}
+		}
+	}, codes.Unavailable},
+	{"empty DATA flood", nil, func(s *badServer, id uint32) {
+		s.headers(id, s.answer(), false)
+		for range endless {
+			if s.WriteData(id, false, nil) != nil {
+				return
+			}
+		}
+	}, codes.Unavailable},
+	{"HPACK bomb", nil, func(s *badServer, id uint32) {
+		block := s.answer(hpack.HeaderField{Name: "x-bomb", Value: strings.Repeat("x", 3800)})
+		s.headers(id, append(block, bytes.Repeat([]byte{0x80 | 62}, 16000)...), true)
+	}, codes.Internal},
+	{"compressed bomb", nil, func(s *badServer, id uint32) {
+		s.headers(id, s.answer(hpack.HeaderField{Name: "grpc-encoding", Value: "gzip"}), false)
+		for p := bomb(); len(p) > 0; {
+			n := min(len(p), 16<<10)
+			s.WriteData(id, false, p[:n])
+			p = p[n:]
+		}
+		s.headers(id, s.fields(hpack.HeaderField{Name: "grpc-status", Value: "0"}), true)
+	}, codes.ResourceExhausted},
+	{"a message announced of 4 GiB", nil, func(s *badServer, id uint32) {
+		s.headers(id, s.answer(), false)
+		s.WriteData(id, false, []byte{0, 0xff, 0xff, 0xff, 0xff, 1})
+	}, codes.ResourceExhausted},
+	{"more than the window", nil, func(s *badServer, id uint32) {
+		s.headers(id, s.answer(), false)
+		s.WriteData(id, false, message(make([]byte, 4<<20), false)[:5])
+		for range endless {
+			if s.WriteData(id, false, make([]byte, 16<<10)) != nil {
+				return
+			}
+		}
+	}, codes.ResourceExhausted},
+	{"a window beyond 2^31", nil, func(s *badServer, id uint32) {
+		s.WriteWindowUpdate(id, 1<<31-1)
+		s.WriteWindowUpdate(id, 1<<31-1)
+	}, codes.ResourceExhausted},
+	{"frames behind GOAWAY (CVE-2026-27135)", nil, func(s *badServer, id uint32) {
+		s.WriteGoAway(0, http2.ErrCodeNo, nil)
+		s.headers(id, s.answer(), false)
+		s.WriteData(id, true, message(nil, false))
+		s.WriteGoAway(id, http2.ErrCodeNo, nil) // grows
+	}, codes.Unavailable},
+	{"an answer on a stream that was never opened", nil, func(s *badServer, id uint32) { s.headers(id+100, s.answer(), true) }, codes.Unavailable},
+	{"an answer that stops", nil, func(s *badServer, id uint32) { s.headers(id, s.answer(), false) }, codes.DeadlineExceeded},
+	{"uppercase names", nil, func(s *badServer, id uint32) {
+		s.headers(id, s.answer(hpack.HeaderField{Name: "X-Large", Value: "x"}), true)
+	}, codes.Internal},
+}
+
 // TestBadServers: whatever a server answers, the call ends with an error and in
 // time, the client takes no more memory than its limits say, and it can call the
 // next server.
 func TestBadServers(t *testing.T) {
-	const endless = 1 << 22 // frames, far more than any limit
-	b := bomb()
-	tests := []struct {
-		name     string
-		settings []http2.Setting
-		attack   func(s *badServer, id uint32)
-		code     codes.Code
-	}{
-		{"a frame size of 0 (CVE-2026-33814)", []http2.Setting{{ID: http2.SettingMaxFrameSize, Val: 0}}, func(*badServer, uint32) {}, codes.Unavailable},
-		{"frames of unknown types (CVE-2026-27141)", nil, func(s *badServer, id uint32) {
-			for range endless {
-				if s.WriteRawFrame(0x0b, 0xff, id, []byte("x")) != nil {
-					return
-				}
-			}
-		}, codes.Unavailable},
-		{"PUSH_PROMISE", nil, func(s *badServer, id uint32) {
-			s.WritePushPromise(http2.PushPromiseParam{StreamID: id, PromiseID: 2, BlockFragment: s.answer(), EndHeaders: true})
-		}, codes.Unavailable},
-		{"PING flood", nil, func(s *badServer, _ uint32) {
-			for range endless {
-				if s.WritePing(false, [8]byte{}) != nil {
-					return
-				}
-			}
-		}, codes.Unavailable},
-		{"SETTINGS flood", nil, func(s *badServer, _ uint32) {
-			for range endless {
-				if s.WriteSettings() != nil {
-					return
-				}
-			}
-		}, codes.Unavailable},
-		{"CONTINUATION flood", nil, func(s *badServer, id uint32) {
-			s.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: s.answer()})
-			for range endless {
-				if s.WriteContinuation(id, false, []byte{0x88}) != nil {
-					return
-				}
-			}
-		}, codes.Unavailable},
-		{"interim answers without end", nil, func(s *badServer, id uint32) {
-			for range endless {
-				if s.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: s.fields(hpack.HeaderField{Name: ":status", Value: "100"}), EndHeaders: true}) != nil {
-					return
-				}
-			}
-		}, codes.Unavailable},
-		{"empty DATA flood", nil, func(s *badServer, id uint32) {
-			s.headers(id, s.answer(), false)
-			for range endless {
-				if s.WriteData(id, false, nil) != nil {
-					return
-				}
-			}
-		}, codes.Unavailable},
-		{"HPACK bomb", nil, func(s *badServer, id uint32) {
-			block := s.answer(hpack.HeaderField{Name: "x-bomb", Value: strings.Repeat("x", 3800)})
-			s.headers(id, append(block, bytes.Repeat([]byte{0x80 | 62}, 16000)...), true)
-		}, codes.Internal},
-		{"compressed bomb", nil, func(s *badServer, id uint32) {
-			s.headers(id, s.answer(hpack.HeaderField{Name: "grpc-encoding", Value: "gzip"}), false)
-			for p := b; len(p) > 0; {
-				n := min(len(p), 16<<10)
-				s.WriteData(id, false, p[:n])
-				p = p[n:]
-			}
-			s.headers(id, s.fields(hpack.HeaderField{Name: "grpc-status", Value: "0"}), true)
-		}, codes.ResourceExhausted},
-		{"a message announced of 4 GiB", nil, func(s *badServer, id uint32) {
-			s.headers(id, s.answer(), false)
-			s.WriteData(id, false, []byte{0, 0xff, 0xff, 0xff, 0xff, 1})
-		}, codes.ResourceExhausted},
-		{"more than the window", nil, func(s *badServer, id uint32) {
-			s.headers(id, s.answer(), false)
-			s.WriteData(id, false, message(make([]byte, 4<<20), false)[:5])
-			for range endless {
-				if s.WriteData(id, false, make([]byte, 16<<10)) != nil {
-					return
-				}
-			}
-		}, codes.ResourceExhausted},
-		{"a window beyond 2^31", nil, func(s *badServer, id uint32) {
-			s.WriteWindowUpdate(id, 1<<31-1)
-			s.WriteWindowUpdate(id, 1<<31-1)
-		}, codes.ResourceExhausted},
-		{"frames behind GOAWAY (CVE-2026-27135)", nil, func(s *badServer, id uint32) {
-			s.WriteGoAway(0, http2.ErrCodeNo, nil)
-			s.headers(id, s.answer(), false)
-			s.WriteData(id, true, message(nil, false))
-			s.WriteGoAway(id, http2.ErrCodeNo, nil) // grows
-		}, codes.Unavailable},
-		{"an answer on a stream that was never opened", nil, func(s *badServer, id uint32) { s.headers(id+100, s.answer(), true) }, codes.Unavailable},
-		{"an answer that stops", nil, func(s *badServer, id uint32) { s.headers(id, s.answer(), false) }, codes.DeadlineExceeded},
-		{"uppercase names", nil, func(s *badServer, id uint32) {
-			s.headers(id, s.answer(hpack.HeaderField{Name: "X-Large", Value: "x"}), true)
-		}, codes.Internal},
-	}
-	for _, tt := range tests {
+	bomb() // made before any call's time runs
+	for _, tt := range badServers {
 		t.Run(tt.name, func(t *testing.T) {
 			pipe := testproc.PipeName()
 			lis, err := namedpipe.Listen(t.Context(), pipe)
