@@ -132,7 +132,7 @@ func (lr *lineResult) cell(name, goos string) string {
 	return "–"
 }
 
-// absolute is a contender's own figure, which only its neighbours in the table
+// absolute is a contender's own figure, which only its neighbors in the table
 // give a meaning.
 func (lr *lineResult) absolute(name string) string {
 	l := lr.Line

@@ -55,7 +55,7 @@ func TestCutOffWithinMessage(t *testing.T) {
 }
 
 // relay connects one client with a server and cuts both off when the server has
-// sent so many bytes.
+// sent that number of bytes.
 func relay(ctx context.Context, front *namedpipe.Listener, behind string, bytes int64) {
 	client, err := front.Accept()
 	if err != nil {

@@ -11,7 +11,7 @@ const (
 	// the connection is under way.
 	quickAlways = 5 * time.Microsecond
 	quickAlone  = 50 * time.Microsecond
-	// measureOne in so many calls is timed.
+	// One call in measureOne is timed.
 	measureOne = 64
 	// leastProbation is for how many calls a method's handler runs elsewhere after
 	// it was found to block; each time that happens again it is four times as

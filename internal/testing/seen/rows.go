@@ -5,14 +5,14 @@ type Section string
 
 // The tables.
 const (
-	Pairings   Section = "pairings"
-	Survive    Section = "survive"
-	Kestrel    Section = "kestrel"
-	Neighbours Section = "neighbours"
+	Pairings  Section = "pairings"
+	Survive   Section = "survive"
+	Kestrel   Section = "kestrel"
+	Neighbors Section = "neighbors"
 )
 
 // Sections are the tables in the order of the document.
-var Sections = []Section{Pairings, Survive, Kestrel, Neighbours}
+var Sections = []Section{Pairings, Survive, Kestrel, Neighbors}
 
 // A RowInfo declares a row.
 type RowInfo struct {
@@ -42,9 +42,9 @@ var Rows = []RowInfo{
 	{ID: "go-kestrel-everyone", Section: Pairings, Text: "Go client, Kestrel whose `PipeSecurity` lets everyone in", Test: "TestSoakGoClientToKestrel/.*/everyone", Only: []System{Wine, Windows}},
 	{ID: "go-stream-plain", Section: Pairings, Text: "Go client, `NamedPipeServerStream`", Test: "TestSoakGoClientToNamedPipeServerStream/.*/plain", Only: []System{Linux}},
 	{ID: "go-stream-tls", Section: Pairings, Text: "Go client, `NamedPipeServerStream`, TLS", Test: "TestSoakGoClientToNamedPipeServerStream/.*/tls", Only: []System{Linux}},
-	{ID: "plain-grpc-both", Section: Neighbours, Text: "grpc-go on our Listener and Dialer and nothing else of ours", Test: "TestPlainGRPC/both", Engine: GRPC},
-	{ID: "plain-grpc-client", Section: Neighbours, Text: "the same as client of our server", Test: "TestPlainGRPC/client"},
-	{ID: "plain-grpc-server", Section: Neighbours, Text: "the same as server of our client", Test: "TestPlainGRPC/server"},
+	{ID: "plain-grpc-both", Section: Neighbors, Text: "grpc-go on our Listener and Dialer and nothing else of ours", Test: "TestPlainGRPC/both", Engine: GRPC},
+	{ID: "plain-grpc-client", Section: Neighbors, Text: "the same as client of our server", Test: "TestPlainGRPC/client"},
+	{ID: "plain-grpc-server", Section: Neighbors, Text: "the same as server of our client", Test: "TestPlainGRPC/server"},
 	{ID: "keepalive-idle", Section: Survive, Text: "a .NET client whose `KeepAlivePingDelay` is 1 s, the shortest, pings on an idle connection", Test: "TestSoakKeepAlivePings"},
 	{ID: "keepalive-quiet-call", Section: Survive, Text: "and during a call on which nothing comes", Test: "TestSoakKeepAlivePings"},
 	{ID: "keepalive-quiet-stream", Section: Survive, Text: "and during a stream on which nothing comes", Test: "TestSoakKeepAlivePingsDuringQuietStream"},
@@ -94,11 +94,11 @@ var Rows = []RowInfo{
 	{ID: "ListenNamedPipeEndpoint_ProtocolVersion_ClientSuccess", Section: Kestrel, Text: "HTTP/1.1 and HTTP/2 without TLS", Test: "TestKestrelTransport/ListenNamedPipeEndpoint_ProtocolVersion_ClientSuccess", Engine: GRPC},
 	{ID: "ListenNamedPipeEndpoint_Tls_ClientSuccess", Section: Kestrel, Text: "HTTP/1.1 and HTTP/2 with TLS", Test: "TestKestrelTransport/ListenNamedPipeEndpoint_Tls_ClientSuccess", Engine: GRPC},
 	{ID: "ListenNamedPipeEndpoint_FromUrl_HelloWorld_ClientSuccess", Section: Kestrel, Text: "the target `http://pipe:/NAME`", Test: "TestKestrelTransport/ListenNamedPipeEndpoint_FromUrl_HelloWorld_ClientSuccess"},
-	{ID: "node-go", Section: Neighbours, Text: "Node's @grpc/grpc-js 1.14 as client of a Go server", Test: "TestNodeClientToGoServer"},
-	{ID: "go-node", Section: Neighbours, Text: "a Go client, @grpc/grpc-js 1.14 as server", Test: "TestGoClientToNodeServer"},
-	{ID: "net-http-plain", Section: Neighbours, Text: "net/http, HTTP/1.1 and HTTP/2 without TLS, on our Listener and Dialer", Test: "TestNetHTTP/plain", Engine: GRPC},
-	{ID: "net-http-tls", Section: Neighbours, Text: "the same with TLS", Test: "TestNetHTTP/tls", Engine: GRPC},
-	{ID: "connect-go", Section: Neighbours, Text: "connect-go, its own protocol and gRPC's, and grpcpipe's client on its server", Test: "TestConnectGo"},
-	{ID: "python-go", Section: Neighbours, Text: "Python's grpcio as client of a Go server", Test: "TestPythonClientToGoServer", Only: []System{Linux}},
-	{ID: "go-python", Section: Neighbours, Text: "a Go client, Python's grpcio as server", Test: "TestGoClientToPythonServer", Only: []System{Linux}},
+	{ID: "node-go", Section: Neighbors, Text: "Node's @grpc/grpc-js 1.14 as client of a Go server", Test: "TestNodeClientToGoServer"},
+	{ID: "go-node", Section: Neighbors, Text: "a Go client, @grpc/grpc-js 1.14 as server", Test: "TestGoClientToNodeServer"},
+	{ID: "net-http-plain", Section: Neighbors, Text: "net/http, HTTP/1.1 and HTTP/2 without TLS, on our Listener and Dialer", Test: "TestNetHTTP/plain", Engine: GRPC},
+	{ID: "net-http-tls", Section: Neighbors, Text: "the same with TLS", Test: "TestNetHTTP/tls", Engine: GRPC},
+	{ID: "connect-go", Section: Neighbors, Text: "connect-go, its own protocol and gRPC's, and grpcpipe's client on its server", Test: "TestConnectGo"},
+	{ID: "python-go", Section: Neighbors, Text: "Python's grpcio as client of a Go server", Test: "TestPythonClientToGoServer", Only: []System{Linux}},
+	{ID: "go-python", Section: Neighbors, Text: "a Go client, Python's grpcio as server", Test: "TestGoClientToPythonServer", Only: []System{Linux}},
 }
