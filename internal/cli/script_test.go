@@ -15,14 +15,21 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/follow"
 	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(testproc.Checked{M: m}, map[string]func(){
-		"grpcpipe":   func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"grpcpipe": func() {
+			if os.Getenv(demoEnv) == engine.Fast.Name {
+				newDemoServer = func() grpcServer { return engine.Fast.NewTestServer(fastgrpc.ServerConfig{}) }
+			}
+			os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		},
 		"peer":       func() { os.Exit(peerMain(os.Args[1:])) },
 		"probe-wait": func() { os.Exit(probeWait(os.Args[1:])) },
 		"within":     func() { os.Exit(within(os.Args[1:])) },
@@ -30,15 +37,35 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// demoEnv names the implementation of serve-demo's server.
+const demoEnv = "GRPCPIPE_TEST_DEMO"
+
+// TestScriptsFast: the command finds no difference in a server of package
+// fastgrpc.
+func TestScriptsFast(t *testing.T) {
+	params := scripts()
+	params.Dir = ""
+	for _, name := range []string{"call", "doctor", "features", "ping", "protoset", "schema", "text"} {
+		params.Files = append(params.Files, filepath.Join("testdata", "script", name+".txtar"))
+	}
+	params.Setup = func(env *testscript.Env) error {
+		env.Setenv(demoEnv, engine.Fast.Name)
+		return setup(env)
+	}
+	testscript.Run(t, params)
+}
+
 // Every script runs by itself with names of its own in $PIPE and $PIPE2.
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
+func TestScripts(t *testing.T) { testscript.Run(t, scripts()) }
+
+func scripts() testscript.Params {
+	return testscript.Params{
 		Dir:                 "testdata/script",
 		Setup:               setup,
 		Condition:           condition,
 		RequireExplicitExec: true,
 		Cmds:                commands,
-	})
+	}
 }
 
 func setup(env *testscript.Env) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,12 +66,23 @@ func listen(ctx context.Context, name string, words []string) (*namedpipe.Listen
 	return lis, access, nil
 }
 
+// A grpcServer is a server of either implementation.
+type grpcServer interface {
+	Serve(net.Listener) error
+	Stop()
+	GracefulStop()
+}
+
+// newDemoServer makes the server of serve-demo; tests run it on package fastgrpc
+// too.
+var newDemoServer = func() grpcServer { return interoptest.NewServer(grpcpipe.ServerOptions()...) }
+
 func (a *app) serveDemo(ctx context.Context, name string, words []string) error {
 	lis, access, err := listen(ctx, name, words)
 	if err != nil {
 		return err
 	}
-	s := interoptest.NewServer(grpcpipe.ServerOptions()...)
+	s := newDemoServer()
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(lis) }()
 	if err := a.announce(name, lis, words, access); err != nil {
@@ -91,7 +103,7 @@ func (a *app) serveDemo(ctx context.Context, name string, words []string) error 
 }
 
 // stop ends a server in an orderly way if that doesn't take too long.
-func stop(s *grpc.Server) {
+func stop(s grpcServer) {
 	late := time.AfterFunc(stopTimeout, s.Stop)
 	defer late.Stop()
 	s.GracefulStop()
