@@ -22,7 +22,7 @@ func TestFast(t *testing.T) {
 		TestWithConnections, TestWithConnectionsFromTheFirstCall, TestWithConnectionsBesideASilentServer,
 		TestWithConnectionsToAServerWithRoomForOne, TestBackoffIsCutShort,
 		TestPeerInHandler, TestServerInClient, TestTLSOnTop, TestPerCallCredentials, TestServerNotTrusted, TestImpersonate,
-		TestSoakServerKilled, TestSoakGracefulStop, TestSoakStrangers,
+		TestSoakServerKilled, TestSoakGracefulStop, TestSoakStrangers, TestSoakClients, TestSoakConnections,
 	} {
 		name := runtime.FuncForPC(reflect.ValueOf(test).Pointer()).Name()
 		t.Run(strings.TrimPrefix(name[strings.LastIndexByte(name, '.')+1:], "Test"), test)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,8 @@ import (
 	"google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/dotnetpeer"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/soak"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 )
@@ -54,7 +57,7 @@ func TestSoakServerKilled(t *testing.T) {
 			if served.median() > callGoal {
 				t.Errorf("the waiting call was served %v after the new server listened, the goal is %v", served, callGoal)
 			}
-			soak.Report(t, fmt.Sprintf("server killed in mid-call, down for %v, %d rounds", down, rounds),
+			soak.Report(t, engineOf(t).Name+", "+fmt.Sprintf("server killed in mid-call, down for %v, %d rounds", down, rounds),
 				"error within 50 ms, waiting call served within 200 ms of listening (medians)",
 				fmt.Sprintf("error %v; served %v", failed, served))
 		})
@@ -121,7 +124,7 @@ func TestSoakGracefulStop(t *testing.T) {
 			break
 		}
 	}
-	soak.Report(t, fmt.Sprintf("GracefulStop with 200 calls and 20 streams in flight, Go client, %d rounds", rounds),
+	soak.Report(t, engineOf(t).Name+", "+fmt.Sprintf("GracefulStop with 200 calls and 20 streams in flight, Go client, %d rounds", rounds),
 		"no reply lost, none cut; the next server serves the next call", fmt.Sprintf("all replies came; next call %v after the stop", stopped))
 }
 
@@ -182,6 +185,70 @@ func stopInFlight(t *testing.T, calls, streams int) time.Duration {
 		t.Errorf("the next server answered %v", reply)
 	}
 	return time.Since(stop)
+}
+
+// TestSoakClients: clients that dial and call at the same moment.
+func TestSoakClients(t *testing.T) {
+	clients := soak.N(1000)
+	goal := 10 * time.Second
+	if runtime.GOOS == "windows" {
+		goal = 30 * time.Second
+	}
+	name := pipeName(t)
+	startChild(t, name)
+	all := make([]engine.Conn, clients)
+	for i := range all {
+		all[i] = dial(t, name)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	took := make(spread, clients)
+	start := time.Now()
+	var wg sync.WaitGroup
+	for i, cc := range all {
+		wg.Go(func() {
+			if _, err := call(ctx, cc, grpc.WaitForReady(true)); err != nil {
+				t.Error(err)
+			}
+			took[i] = time.Since(start)
+		})
+	}
+	wg.Wait()
+	if d := time.Since(start); d > goal {
+		t.Errorf("took %v, want %v", d, goal)
+	}
+	soak.Report(t, fmt.Sprintf("%s, %d clients dial and call at once", engineOf(t).Name, clients), fmt.Sprintf("all served in %v", goal), took.String())
+}
+
+// TestSoakConnections: clients that stay connected all have their next call.
+func TestSoakConnections(t *testing.T) {
+	want := soak.N(10_000)
+	if dotnetpeer.UnderWine() {
+		want = soak.N(1000) // Wine's server bears about so many handles of one process
+	}
+	name := pipeName(t)
+	startChild(t, name)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	all := make([]engine.Conn, want)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range all {
+		all[i] = dial(t, name)
+		mustCall(ctx, t, all[i])
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	for _, cc := range all {
+		if state := cc.GetState(); state != connectivity.Ready {
+			t.Fatalf("a client is %v", state)
+		}
+		mustCall(ctx, t, cc)
+	}
+	held := (after.HeapInuse + after.StackInuse - before.HeapInuse - before.StackInuse) / uint64(want)
+	soak.Report(t, fmt.Sprintf("%s, %d connections to one server", engineOf(t).Name, want), "all are served twice, and stay connected between",
+		fmt.Sprintf("%.1f KB of memory each at the client", float64(held)/1000))
 }
 
 // useStream sends a message and waits for its echo, then, when it may go on, does
@@ -276,7 +343,7 @@ func TestSoakStrangers(t *testing.T) {
 	if err := testproc.Leaks(before); err != nil {
 		t.Error(err)
 	}
-	soak.Report(t, fmt.Sprintf("strangers: %d silent connections, %d with half a preface, %d with random bytes, %d connects and closes",
+	soak.Report(t, engineOf(t).Name+", "+fmt.Sprintf("strangers: %d silent connections, %d with half a preface, %d with random bytes, %d connects and closes",
 		quiet, quiet, soak.N(500), soak.N(500)),
 		"a proper call within 1 s, the silent ones cut at the limit, nothing leaks",
 		fmt.Sprintf("call after %v; cut after %v; no connection and no goroutine left", first.Round(100*time.Microsecond), limit))
