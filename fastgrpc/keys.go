@@ -11,7 +11,7 @@ import (
 // The keys under which grpc's packages look for what belongs to a call. They are
 // not exported, but the functions that use them show them to any context. With
 // them one object answers for all of a call, and makes what is costly only if it
-// is asked for.
+// is needed.
 var (
 	peerKey     = learn(func(ctx context.Context) { peer.FromContext(ctx) })
 	streamKey   = learn(func(ctx context.Context) { grpc.ServerTransportStreamFromContext(ctx) })

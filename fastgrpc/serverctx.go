@@ -12,7 +12,7 @@ import (
 
 // A callCtx is the context of a call at the server. It answers for the peer, the
 // metadata, the deadline and the transport stream in one object, and makes only
-// what is asked for. A handler may keep it as long as it likes, so it is never
+// what is needed. A handler may keep it as long as it likes, so it is never
 // used again, and knows nothing of the call once that has ended.
 type callCtx struct {
 	conn        *serverConn
@@ -29,7 +29,7 @@ type callCtx struct {
 
 	mu     sync.Mutex // after use and a stream's lock
 	err    error
-	done   chan struct{} // nil until it is asked for
+	done   chan struct{} // nil until it is needed
 	timer  *time.Timer   // of the deadline, from when somebody waits for done
 	afters map[*after]struct{}
 	md     metadata.MD

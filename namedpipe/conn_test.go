@@ -243,8 +243,8 @@ func TestSoakBothWays(t *testing.T) {
 	soak.Report(t, "both ends write 64 MiB at once", "no dead-lock, checksums equal", "checksums equal")
 }
 
-// TestDialCancelled: neither the context nor its end leaks anything.
-func TestDialCancelled(t *testing.T) {
+// TestDialCanceled: neither the context nor its end leaks anything.
+func TestDialCanceled(t *testing.T) {
 	l := listen(t, freshName(t), namedpipe.ListenConfig{Instances: 1})
 	before := openHandles(t)
 	for i := range 200 {

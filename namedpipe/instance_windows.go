@@ -85,7 +85,7 @@ func (in *instance) giveUp() (pipe windows.Handle, connected bool) {
 }
 
 // close frees the instance and reports whether a client had connected to it. The
-// kernel owns in.wait until the cancelled operation is over, so it waits.
+// kernel owns in.wait until the canceled operation is over, so it waits.
 func (in *instance) close() (hadClient bool) {
 	if in.pipe != windows.InvalidHandle {
 		hadClient = in.connected

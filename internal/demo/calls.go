@@ -168,7 +168,7 @@ func cancellation(ctx context.Context, conn grpc.ClientConnInterface) (shown, er
 	if err != nil {
 		return shown{}, err
 	}
-	return shown{"cancelled the call: Canceled", "saw the call end: " + reason}, nil
+	return shown{"canceled the call: Canceled", "saw the call end: " + reason}, nil
 }
 
 // waitFor makes a call of Wait, calls arrived once the server has it, and

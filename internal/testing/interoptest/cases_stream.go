@@ -122,7 +122,7 @@ func cancelAfterBegin(ctx context.Context, target Target) error {
 	if err := failed("CloseAndRecv", err, codes.Canceled); err != nil {
 		return err
 	}
-	return usable(ctx, target, "a cancelled call")
+	return usable(ctx, target, "a canceled call")
 }
 
 func cancelAfterFirstResponse(ctx context.Context, target Target) error {
@@ -148,7 +148,7 @@ func cancelAfterFirstResponse(ctx context.Context, target Target) error {
 	if err := failed("Recv", err, codes.Canceled); err != nil {
 		return err
 	}
-	return usable(ctx, target, "a cancelled stream")
+	return usable(ctx, target, "a canceled stream")
 }
 
 func timeoutOnSleepingServer(ctx context.Context, target Target) error {

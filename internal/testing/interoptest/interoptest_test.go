@@ -125,7 +125,7 @@ func TestCasesEnd(t *testing.T) {
 			c.Limit = 100 * time.Millisecond
 			start := time.Now()
 			err := c.Run(t.Context(), target)
-			// The one call that ends as it should: it is to be cancelled, or to
+			// The one call that ends as it should: it is to be canceled, or to
 			// meet its deadline, and does so without a server.
 			if err == nil {
 				t.Error("passed against a server that never answers")

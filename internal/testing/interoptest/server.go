@@ -29,7 +29,7 @@ import (
 const MaxMessage = 64 << 20
 
 // Metadata that the service acts on. The first two are gRPC's, the third is
-// ours: a serialised google.rpc.Status that UnaryCall ends with.
+// ours: a serialized google.rpc.Status that UnaryCall ends with.
 const (
 	echoInitialKey  = "x-grpc-test-echo-initial"
 	echoTrailingKey = "x-grpc-test-echo-trailing-bin"
