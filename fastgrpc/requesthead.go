@@ -110,6 +110,9 @@ func (h *requestHead) add(ctx *callCtx, f h2.Field) {
 				h.fail(codes.Internal, "400", "malformed binary metadata %q in header %q: %v", f.Value, f.Name, err)
 			}
 		}
+		if ctx.extra == nil {
+			ctx.extra = make([]h2.Field, 0, 4) // growing from one would allocate each time
+		}
 		ctx.extra = append(ctx.extra, f)
 	}
 }
