@@ -51,7 +51,7 @@ func (h *teller) HandleRPC(ctx context.Context, s stats.RPCStats) {
 	case *stats.OutPayload:
 		what += fmt.Sprint(" ", s.Length)
 	case *stats.End:
-		what += fmt.Sprint(" ", status.Code(s.Error), !s.BeginTime.IsZero() && s.EndTime.After(s.BeginTime))
+		what += fmt.Sprint(" ", status.Code(s.Error), !s.BeginTime.IsZero() && !s.EndTime.Before(s.BeginTime))
 	case *stats.OutHeader:
 		if s.Client && (s.RemoteAddr == nil || len(s.Header["tagged"]) != 1) {
 			what += " incomplete"
