@@ -4,6 +4,7 @@ package connect
 
 import (
 	"context"
+	"crypto/rand"
 	"net"
 	"net/http"
 	"testing"
@@ -11,8 +12,9 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/grpcpipe/grpcpipe"
 	"github.com/grpcpipe/grpcpipe/examples/greeter/greetpb"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/seen"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
@@ -24,56 +26,70 @@ func hello(_ context.Context, in *connect.Request[greetpb.HelloRequest]) (*conne
 }
 
 func TestConnect(t *testing.T) {
-	seen.Row(t, "connect-go")
-	pipe := "gp-connect-" + time.Now().Format("150405.000000000")
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	lis, err := namedpipe.Listen(ctx, pipe)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle(procedure, connect.NewUnaryHandler(procedure, hello))
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	s := &http.Server{Handler: mux, Protocols: protocols}
-	t.Cleanup(func() { s.Close() })
-	go s.Serve(lis) // ends with Close
+	engine.Each(t, func(t *testing.T, e engine.Engine) {
+		seen.RowOf(t, "connect-go", e.Name)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		mux := http.NewServeMux()
+		mux.Handle(procedure, connect.NewUnaryHandler(procedure, hello))
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(true)
+		protocols.SetUnencryptedHTTP2(true)
+		web := &http.Server{Handler: mux, Protocols: protocols}
+		t.Cleanup(func() { web.Close() })
+		theirs := serve(t, web)
+		srv := e.NewTestServer(fastgrpc.ServerConfig{})
+		t.Cleanup(srv.Stop)
+		ours := serve(t, srv)
 
-	for name, tt := range map[string]struct {
-		http2 bool
-		opts  []connect.ClientOption
-	}{
-		"connect over HTTP/1.1": {false, nil},
-		"connect over HTTP/2":   {true, nil},
-		"gRPC":                  {true, []connect.ClientOption{connect.WithGRPC()}},
-		"gRPC-Web":              {false, []connect.ClientOption{connect.WithGRPCWeb()}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			protocols := new(http.Protocols)
-			protocols.SetHTTP1(!tt.http2)
-			protocols.SetUnencryptedHTTP2(tt.http2)
-			transport := &http.Transport{Protocols: protocols, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return namedpipe.Dial(ctx, pipe)
-			}}
-			t.Cleanup(transport.CloseIdleConnections)
-			c := connect.NewClient[greetpb.HelloRequest, greetpb.HelloReply](&http.Client{Transport: transport}, "http://localhost"+procedure, tt.opts...)
-			reply, err := c.CallUnary(ctx, connect.NewRequest(&greetpb.HelloRequest{Name: "World"}))
-			if err != nil || reply.Msg.GetMessage() != "Hello World" {
+		for name, tt := range map[string]struct {
+			pipe  string
+			http2 bool
+			opts  []connect.ClientOption
+		}{
+			"connect over HTTP/1.1": {theirs, false, nil},
+			"connect over HTTP/2":   {theirs, true, nil},
+			"gRPC":                  {theirs, true, []connect.ClientOption{connect.WithGRPC()}},
+			"gRPC-Web":              {theirs, false, []connect.ClientOption{connect.WithGRPCWeb()}},
+			"gRPC to our server":    {ours, true, []connect.ClientOption{connect.WithGRPC()}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				protocols := new(http.Protocols)
+				protocols.SetHTTP1(!tt.http2)
+				protocols.SetUnencryptedHTTP2(tt.http2)
+				transport := &http.Transport{Protocols: protocols, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+					return namedpipe.Dial(ctx, tt.pipe)
+				}}
+				t.Cleanup(transport.CloseIdleConnections)
+				c := connect.NewClient[greetpb.HelloRequest, greetpb.HelloReply](&http.Client{Transport: transport}, "http://localhost"+procedure, tt.opts...)
+				reply, err := c.CallUnary(ctx, connect.NewRequest(&greetpb.HelloRequest{Name: "World"}))
+				if err != nil || reply.Msg.GetMessage() != "Hello World" {
+					t.Errorf("got %v, %v", reply, err)
+				}
+			})
+		}
+		t.Run("our client", func(t *testing.T) {
+			cc, err := e.NewClient(theirs, fastgrpc.ClientConfig{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cc.Close()
+			reply, err := greetpb.NewGreeterClient(cc).SayHello(ctx, &greetpb.HelloRequest{Name: "World"})
+			if err != nil || reply.GetMessage() != "Hello World" {
 				t.Errorf("got %v, %v", reply, err)
 			}
 		})
-	}
-	t.Run("grpcpipe", func(t *testing.T) {
-		cc, err := grpcpipe.NewClient(pipe)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer cc.Close()
-		reply, err := greetpb.NewGreeterClient(cc).SayHello(ctx, &greetpb.HelloRequest{Name: "World"})
-		if err != nil || reply.GetMessage() != "Hello World" {
-			t.Errorf("got %v, %v", reply, err)
-		}
 	})
+}
+
+// serve serves on a pipe of its own until the server is closed.
+func serve(t *testing.T, s interface{ Serve(net.Listener) error }) (pipe string) {
+	t.Helper()
+	pipe = "gp-connect-" + rand.Text()
+	lis, err := namedpipe.Listen(t.Context(), pipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(lis)
+	return pipe
 }

@@ -98,7 +98,7 @@ var Rows = []RowInfo{
 	{ID: "go-node", Section: Neighbors, Text: "a Go client, @grpc/grpc-js 1.14 as server", Test: "TestGoClientToNodeServer"},
 	{ID: "net-http-plain", Section: Neighbors, Text: "net/http, HTTP/1.1 and HTTP/2 without TLS, on our Listener and Dialer", Test: "TestNetHTTP/plain", Engine: GRPC},
 	{ID: "net-http-tls", Section: Neighbors, Text: "the same with TLS", Test: "TestNetHTTP/tls", Engine: GRPC},
-	{ID: "connect-go", Section: Neighbors, Text: "connect-go, its own protocol and gRPC's, and grpcpipe's client on its server", Test: "TestConnectGo"},
+	{ID: "connect-go", Section: Neighbors, Text: "connect-go, its own protocol and gRPC's, our client on its server and its client on ours", Test: "TestConnectGo"},
 	{ID: "python-go", Section: Neighbors, Text: "Python's grpcio as client of a Go server", Test: "TestPythonClientToGoServer", Only: []System{Linux}},
 	{ID: "go-python", Section: Neighbors, Text: "a Go client, Python's grpcio as server", Test: "TestGoClientToPythonServer", Only: []System{Linux}},
 }
