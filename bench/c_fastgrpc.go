@@ -20,7 +20,7 @@ func init() {
 		return fastSession{cc, anyGRPC{cc}}, nil
 	}
 	register(&contender{
-		name: "fastgrpc", about: "this library's own engine at both ends, package fastgrpc", network: "pipe",
+		name: engineName, about: "this library's own engine at both ends, package fastgrpc", network: "pipe",
 		serve: serve, dial: dial,
 	})
 	register(&contender{

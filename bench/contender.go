@@ -74,4 +74,5 @@ const (
 	stock      = "grpc-go"         // on the system's local socket, or on TCP on Windows
 	stockAgain = "grpc-go (again)" // the same once more: the noise
 	ours       = "grpcpipe"
+	engineName = "fastgrpc"
 )

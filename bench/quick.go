@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -14,7 +15,7 @@ import (
 // quick measures a few lines of this library and compares the ratios with those
 // of the baseline.
 func quick(o options) error {
-	o.only = strings.Join([]string{stock, stockAgain, ours, transportName, limit("")}, ",")
+	o.only = strings.Join([]string{stock, stockAgain, ours, engineName, transportName, limit("")}, ",")
 	o.memory, o.wine = false, ""
 	o.rounds, o.time = 15, 120*time.Millisecond
 	var names []string
@@ -76,38 +77,46 @@ func compare(w *os.File, base, now *results) error {
 		was[lr.Line.Name] = lr
 	}
 	goos := now.Systems[0].System
-	fmt.Fprintf(w, "| work | ratio to | baseline | now | change | noise | |\n|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(w, "| work | what | ratio to | baseline | now | change | noise | |\n|---|---|---|---|---|---|---|---|\n")
 	for _, lr := range now.Systems[0].Lines {
-		old := was[lr.Line.Name]
-		if old == nil {
-			fmt.Fprintf(w, "| %s | | not in the baseline | | | | |\n", lr.Line.About)
-			continue
-		}
-		name, to := ours, lr.Line.base(goos)
+		names := []string{ours, engineName}
 		if lr.Line.Transport {
-			name = transportName
+			names = []string{transportName}
 		}
-		a, ok1 := old.ratio(name, to)
-		b, ok2 := lr.ratio(name, to)
-		if !ok1 || !ok2 {
-			fmt.Fprintf(w, "| %s | %s | not measured | | | | |\n", lr.Line.About, to)
-			continue
+		for _, name := range names {
+			slower = lr.moved(w, was[lr.Line.Name], name, lr.Line.base(goos)) || slower
 		}
-		noise := max(leastNoise, math.Hypot(lr.uncertainty(name, to), old.uncertainty(name, to))+max(lr.drift(), old.drift()))
-		change := math.Log(b.Median) - math.Log(a.Median)
-		verdict := ""
-		switch {
-		case change < -noise:
-			verdict, slower = "SLOWER", true
-		case change > noise:
-			verdict = "faster"
-		}
-		fmt.Fprintf(w, "| %s | %s | %v | %v | %+.0f %% | ±%.0f %% | %s |\n", lr.Line.About, to, a, b,
-			100*(math.Exp(change)-1), 100*(math.Exp(noise)-1), verdict)
 	}
 	fmt.Fprintf(w, "\nBaseline of %s, commit %s (%s); this run took %v.\n", base.Date, base.Commit, base.Machine, now.Took)
 	if slower {
 		return errSlower
 	}
 	return nil
+}
+
+// moved prints how far a contender's ratio is from the one in the baseline, and
+// reports whether it is slower by more than the noise of both runs.
+func (lr *lineResult) moved(w io.Writer, old *lineResult, name, to string) (slower bool) {
+	row := fmt.Sprintf("| %s | %s | %s |", lr.Line.About, name, to)
+	if old == nil {
+		fmt.Fprintln(w, row, "not in the baseline | | | | |")
+		return false
+	}
+	a, ok1 := old.ratio(name, to)
+	b, ok2 := lr.ratio(name, to)
+	if !ok1 || !ok2 {
+		fmt.Fprintln(w, row, "not measured | | | | |")
+		return false
+	}
+	noise := max(leastNoise, math.Hypot(lr.uncertainty(name, to), old.uncertainty(name, to))+max(lr.drift(), old.drift()))
+	change := math.Log(b.Median) - math.Log(a.Median)
+	verdict := ""
+	switch {
+	case change < -noise:
+		verdict, slower = "SLOWER", true
+	case change > noise:
+		verdict = "faster"
+	}
+	fmt.Fprintf(w, "%s %v | %v | %+.0f %% | ±%.0f %% | %s |\n", row, a, b, 100*(math.Exp(change)-1), 100*(math.Exp(noise)-1), verdict)
+	return slower
 }
