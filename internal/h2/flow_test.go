@@ -140,8 +140,8 @@ func TestSlowReader(t *testing.T) {
 		for i := range 50 {
 			p.headers(uint32(3+2*i), false, requestFields...)
 			p.sendData(uint32(3+2*i), true, message(9995))
+			synctest.Wait() // the peer must not get ahead of the connection's window
 		}
-		synctest.Wait()
 		if err := h.ended(); err != nil {
 			t.Fatal(err)
 		}
