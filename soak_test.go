@@ -224,7 +224,7 @@ func TestSoakClients(t *testing.T) {
 func TestSoakConnections(t *testing.T) {
 	want := soak.N(10_000)
 	if dotnetpeer.UnderWine() {
-		want = soak.N(1000) // Wine's server bears about so many handles of one process
+		want = soak.N(1000) // about as many handles as Wine's server allows one process
 	}
 	name := pipeName(t)
 	startChild(t, name)
