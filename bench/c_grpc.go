@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -50,20 +53,15 @@ func serveGRPC(lis net.Listener, opts ...grpc.ServerOption) error {
 var echoService = grpc.ServiceDesc{
 	ServiceName: "bench.Echo",
 	HandlerType: (*any)(nil),
-	Methods: []grpc.MethodDesc{{
-		MethodName: "Echo",
-		Handler: func(_ any, ctx context.Context, dec func(any) error, in grpc.UnaryServerInterceptor) (any, error) {
-			m := new(message)
-			if err := dec(m); err != nil {
-				return nil, err
+	Methods: []grpc.MethodDesc{
+		{MethodName: "Echo", Handler: handleEcho},
+		{MethodName: "Blocks", Handler: func(srv any, ctx context.Context, dec func(any) error, in grpc.UnaryServerInterceptor) (any, error) {
+			if blockCount.Add(1)%1000 == 0 {
+				time.Sleep(10 * time.Millisecond)
 			}
-			if in == nil {
-				return m, nil
-			}
-			return in(ctx, m, &grpc.UnaryServerInfo{FullMethod: "/bench.Echo/Echo"},
-				func(_ context.Context, req any) (any, error) { return req, nil })
-		},
-	}},
+			return handleEcho(srv, ctx, dec, in)
+		}},
+	},
 	Streams: []grpc.StreamDesc{
 		{StreamName: "Receive", ServerStreams: true, Handler: func(_ any, s grpc.ServerStream) error {
 			m := new(message)
@@ -79,8 +77,35 @@ var echoService = grpc.ServiceDesc{
 			}
 			return s.SendMsg(order(0, n))
 		}},
+		{StreamName: "Chat", ServerStreams: true, ClientStreams: true, Handler: func(_ any, s grpc.ServerStream) error {
+			for {
+				m := new(message)
+				if err := s.RecvMsg(m); err == io.EOF {
+					return nil
+				} else if err != nil {
+					return err
+				}
+				if err := s.SendMsg(m); err != nil {
+					return err
+				}
+			}
+		}},
 	},
 }
+
+func handleEcho(_ any, ctx context.Context, dec func(any) error, in grpc.UnaryServerInterceptor) (any, error) {
+	m := new(message)
+	if err := dec(m); err != nil {
+		return nil, err
+	}
+	if in == nil {
+		return m, nil
+	}
+	return in(ctx, m, &grpc.UnaryServerInfo{FullMethod: "/bench.Echo/Echo"},
+		func(_ context.Context, req any) (any, error) { return req, nil })
+}
+
+var blockCount atomic.Int64
 
 // order is the message that asks for count messages of a size.
 func order(size, count int) *message {
@@ -154,8 +179,16 @@ func newGRPC(cc *grpc.ClientConn, err error) (session, error) {
 }
 
 func (s anyGRPC) echo(ctx context.Context, p []byte) error {
+	return s.call(ctx, "/bench.Echo/Echo", p)
+}
+
+func (s anyGRPC) blocks(ctx context.Context, p []byte) error {
+	return s.call(ctx, "/bench.Echo/Blocks", p)
+}
+
+func (s anyGRPC) call(ctx context.Context, method string, p []byte) error {
 	in, out := message{Value: p}, message{}
-	if err := s.conn.Invoke(ctx, "/bench.Echo/Echo", &in, &out); err != nil {
+	if err := s.conn.Invoke(ctx, method, &in, &out); err != nil {
 		return err
 	}
 	return sameSize(p, out.Value)
@@ -164,6 +197,7 @@ func (s anyGRPC) echo(ctx context.Context, p []byte) error {
 var (
 	receiveDesc = &grpc.StreamDesc{ServerStreams: true}
 	sendDesc    = &grpc.StreamDesc{ClientStreams: true}
+	chatDesc    = &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 )
 
 func (s anyGRPC) receive(ctx context.Context, size, count int) error {
@@ -187,6 +221,33 @@ func (s anyGRPC) send(ctx context.Context, p []byte, count int) error {
 		return err
 	}
 	return upload(st, p, count)
+}
+
+func (s anyGRPC) chat(ctx context.Context, p []byte, count int) error {
+	st, err := s.conn.NewStream(ctx, chatDesc, "/bench.Echo/Chat")
+	if err != nil {
+		return err
+	}
+	in := &message{Value: p}
+	for range count {
+		if err := st.SendMsg(in); err != nil {
+			return err
+		}
+		var out message
+		if err := st.RecvMsg(&out); err != nil {
+			return err
+		}
+		if err := sameSize(p, out.Value); err != nil {
+			return err
+		}
+	}
+	if err := st.CloseSend(); err != nil {
+		return err
+	}
+	if err := st.RecvMsg(new(message)); err != io.EOF {
+		return fmt.Errorf("at the end of the stream: %w", err)
+	}
+	return nil
 }
 
 func (s anyGRPC) tagged(ctx context.Context) context.Context {

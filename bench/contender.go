@@ -45,6 +45,16 @@ type sender interface {
 	send(ctx context.Context, payload []byte, count int) error
 }
 
+// A chatter can have each message of a stream answered before it sends the next.
+type chatter interface {
+	chat(ctx context.Context, payload []byte, count int) error
+}
+
+// A blocker's server has a method like echo's whose handler blocks now and then.
+type blocker interface {
+	blocks(context.Context, []byte) error
+}
+
 // A tagger can send metadata with its calls.
 type tagger interface {
 	tagged(context.Context) context.Context

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,6 +29,19 @@ func (l *loader) load(ln line, d time.Duration) (*outcome, error) {
 		return nil, err
 	}
 	d *= time.Duration(max(ln.Long, 1))
+	if ln.Flood == "" {
+		return timed(workers, d)
+	}
+	stop, err := l.flood(ln.Flood)
+	if err != nil {
+		return nil, err
+	}
+	o, err := timed(workers, d)
+	return o, errors.Join(err, stop())
+}
+
+// timed drives the workers after a warm-up.
+func timed(workers []worker, d time.Duration) (*outcome, error) {
 	if _, err := drive(workers, d/4); err != nil {
 		return nil, err
 	}
@@ -38,6 +52,32 @@ func (l *loader) load(ln line, d time.Duration) (*outcome, error) {
 	}
 	o.Client = readStats().minus(before)
 	return o, nil
+}
+
+// flood keeps a stream of large messages going on the first connection until
+// stop is called.
+func (l *loader) flood(kind string) (stop func() error, err error) {
+	sessions, err := l.open(1)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := sessions[0].(single); ok {
+		return nil, errNot
+	}
+	w, err := work(sessions[0], line{Kind: kind, Size: 64 << 10})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for ctx.Err() == nil && err == nil {
+			_, err = w()
+		}
+		done <- err
+	}()
+	return func() error { cancel(); return <-done }, nil
 }
 
 // A worker does one unit of work and says how many operations it was.
@@ -97,6 +137,13 @@ func work(s session, ln line) (worker, error) {
 	count := ln.count()
 	switch ln.Kind {
 	case "unary":
+		if ln.Blocks {
+			b, ok := s.(blocker)
+			if !ok {
+				return nil, errNot
+			}
+			return func() (int, error) { return 1, b.blocks(ctx, payload) }, nil
+		}
 		if ln.Metadata {
 			if _, ok := s.(tagger); !ok {
 				return nil, errNot
@@ -122,6 +169,12 @@ func work(s session, ln line) (worker, error) {
 			return nil, errNot
 		}
 		return func() (int, error) { return count, r.send(ctx, payload, count) }, nil
+	case "chat":
+		c, ok := s.(chatter)
+		if !ok {
+			return nil, errNot
+		}
+		return func() (int, error) { return count, c.chat(ctx, payload, count) }, nil
 	}
 	return nil, fmt.Errorf("unknown kind of work %q", ln.Kind)
 }

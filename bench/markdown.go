@@ -140,6 +140,8 @@ func (lr *lineResult) absolute(name string) string {
 		switch {
 		case l.streams() && l.Size >= 1<<10:
 			return float64(o.Ops) * float64(l.Size) / o.Elapsed.Seconds() / 1e6
+		case l.byTail():
+			return float64(o.P99.Nanoseconds()) / 1e3
 		case l.bySpeed():
 			return float64(o.Ops) / o.Elapsed.Seconds()
 		}

@@ -72,7 +72,10 @@ func loadResults(path string) (*results, error) {
 
 // score is what a line compares: more is better.
 func (l line) score(o *outcome) float64 {
-	if l.bySpeed() {
+	switch {
+	case l.byTail():
+		return 1 / o.P99.Seconds()
+	case l.bySpeed():
 		return float64(o.Ops) / o.Elapsed.Seconds()
 	}
 	return 1 / o.P50.Seconds()

@@ -6,12 +6,17 @@ import "time"
 type line struct {
 	Name  string // also the name in -lines and in the baseline
 	About string
-	Kind  string // unary, receive, send, dial
+	Kind  string // unary, receive, send, chat, dial
 	Size  int
 	// InFlight is how many calls or streams are under way at a time.
 	InFlight int
 	Deadline bool
 	Metadata bool
+	// Flood is a stream of 64 KiB messages at full speed on the same connection,
+	// "receive" or "send", beside what is measured.
+	Flood string
+	// Blocks has one handler in a thousand sleep for 10 ms.
+	Blocks bool
 	// Sessions is the number of connections that the calls are spread over.
 	Sessions int
 	// Transport is a line of the connections without RPC: package namedpipe
@@ -25,7 +30,11 @@ type line struct {
 func (l line) count() int { return max(min(1000, 16<<20/max(l.Size, 1)), 8) }
 
 // streams reports whether the line moves messages and not calls.
-func (l line) streams() bool { return l.Kind == "receive" || l.Kind == "send" }
+func (l line) streams() bool { return l.Kind == "receive" || l.Kind == "send" || l.Kind == "chat" }
+
+// byTail reports whether the line's figure is the time that 99 % of its calls
+// take at most: how far others hold them up.
+func (l line) byTail() bool { return l.Flood != "" || l.Blocks }
 
 // bySpeed reports whether the line's figure is a rate; otherwise it is the median
 // time of a call, which other programs on the machine disturb less.
@@ -45,10 +54,15 @@ var allLines = []line{
 	{Name: "unary-64K/8", About: "64 KiB echo, 8 in flight", Kind: "unary", Size: 64 << 10, InFlight: 8},
 	{Name: "unary-1M/1", About: "1 MiB echo, 1 in flight", Kind: "unary", Size: 1 << 20, InFlight: 1},
 	{Name: "receive-64", About: "server stream of 64 B messages", Kind: "receive", Size: 64, InFlight: 1},
+	{Name: "send-64", About: "client stream of 64 B messages", Kind: "send", Size: 64, InFlight: 1},
+	{Name: "chat-64", About: "64 B to and fro on a stream", Kind: "chat", Size: 64, InFlight: 1},
 	{Name: "receive-64K", About: "server stream of 64 KiB messages", Kind: "receive", Size: 64 << 10, InFlight: 1},
 	{Name: "receive-1M", About: "server stream of 1 MiB messages", Kind: "receive", Size: 1 << 20, InFlight: 1},
 	{Name: "send-64K", About: "client stream of 64 KiB messages", Kind: "send", Size: 64 << 10, InFlight: 1},
 	{Name: "send-1M", About: "client stream of 1 MiB messages", Kind: "send", Size: 1 << 20, InFlight: 1},
+	{Name: "unary-64/receive", About: "64 B echo beside a server stream of 64 KiB messages, 99th percentile", Kind: "unary", Size: 64, InFlight: 1, Flood: "receive"},
+	{Name: "unary-64/send", About: "64 B echo beside a client stream of 64 KiB messages, 99th percentile", Kind: "unary", Size: 64, InFlight: 1, Flood: "send"},
+	{Name: "unary-64/8/blocks", About: "64 B echo, 8 in flight, one handler in 1000 blocks for 10 ms, 99th percentile", Kind: "unary", Size: 64, InFlight: 8, Blocks: true},
 	{Name: "dial", About: "new connection and its first call", Kind: "dial", Size: 64, InFlight: 1},
 	{Name: "transport-64", About: "transport alone: 64 B to and fro", Kind: "unary", Size: 64, InFlight: 1, Transport: true, Long: 2},
 	{Name: "transport-64K", About: "transport alone: 64 KiB writes one way", Kind: "send", Size: 64 << 10, InFlight: 1, Transport: true, Long: 2},
