@@ -200,11 +200,23 @@ func (rd *reader) drop() {
 // errRole says that the caller is the reader no more.
 var errRole = errors.New("the role of the reader was taken over")
 
+// longRead is from how many bytes a server answers the first half of what it has
+// read before it handles the second: the client then works at the same time.
+const longRead = 512
+
 // drain handles all frames that are buffered. After errRole the caller must
 // touch nothing of the reader's.
 func (c *Conn) drain() error {
 	rd := &c.rd
+	half := rd.w
+	if n := rd.w - rd.r; c.server && n >= longRead {
+		half = rd.r + n/2
+	}
 	for {
+		if rd.r >= half && rd.r < rd.w {
+			half = rd.w
+			c.Flush()
+		}
 		if rd.dataLeft > 0 || rd.padLeft > 0 {
 			if rd.r == rd.w {
 				return nil
