@@ -115,6 +115,57 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// TestHandlerReturns: what a handler leaves behind is woken when it returns.
+func TestHandlerReturns(t *testing.T) {
+	inPairs(t, setup{}, func(p *pair) {
+		left, enough := make(chan error, 2), make(chan struct{})
+		p.full = func(st grpc.BidiStreamingServer[testpb.StreamingOutputCallRequest, testpb.StreamingOutputCallResponse]) error {
+			for range 3 { // so that it reads for the connection
+				if _, err := st.Recv(); err != nil {
+					return err
+				}
+				st.Send(&testpb.StreamingOutputCallResponse{})
+			}
+			go func() {
+				_, err := st.Recv()
+				left <- err
+			}()
+			go func() {
+				var err error
+				for err == nil {
+					err = st.Send(&testpb.StreamingOutputCallResponse{Payload: payload(100000)})
+				}
+				left <- err
+			}()
+			<-enough
+			return nil
+		}
+		st, err := p.calls.FullDuplexCall(p.Context())
+		if err != nil {
+			p.Fatal(err)
+		}
+		for range 3 {
+			if err := st.Send(&testpb.StreamingOutputCallRequest{}); err != nil {
+				p.Fatal(err)
+			}
+			if _, err := st.Recv(); err != nil {
+				p.Fatal(err)
+			}
+		}
+		close(enough)
+		for range 2 {
+			select {
+			case err := <-left:
+				if err == nil {
+					p.Error("a message that was never sent")
+				}
+			case <-p.Context().Done():
+				p.Fatal("a goroutine still waits for a call that has ended")
+			}
+		}
+	})
+}
+
 // TestEarlyEnd: a handler that returns before the client has finished.
 func TestEarlyEnd(t *testing.T) {
 	inPairs(t, setup{}, func(p *pair) {

@@ -54,11 +54,12 @@ func (c *serverConn) NewStream() *h2.Stream {
 // recycle ends the call and keeps it for another.
 func (c *serverCall) recycle() {
 	c.ctx.cancel(context.Canceled)
-	reuse := c.method != nil && c.method.unary != nil
-	c.Release(h2.NoError)
-	if !reuse {
+	if c.method == nil || c.method.unary == nil {
+		// The handler may have left goroutines behind that use it.
+		c.Retire(h2.NoError)
 		return
 	}
+	c.Release(h2.NoError)
 	srv := c.srv
 	clear(c.header)
 	clear(c.trailer)
@@ -146,10 +147,9 @@ func (c *serverConn) Start(st *h2.Stream) bool {
 		return true
 	}
 	m := call.method
-	if m.unary != nil && m.quick.inline(call) {
+	if conn := st.Conn(); m.unary != nil && m.quick.inline(call) && conn.MayInline() {
 		call.hold = true
-		role := st.Conn().BeginInline()
-		conn := st.Conn()
+		role := conn.BeginInline()
 		call.run()
 		if conn.EndInline(role) {
 			return true
@@ -171,7 +171,7 @@ func (c *serverCall) run() {
 			c.ctx.detach()
 			c.finish(errGone)
 			c.ctx.cancel(context.Canceled)
-			c.Release(h2.NoError)
+			c.Retire(h2.NoError)
 		}
 	}()
 	if c.srv.stats != nil {
@@ -290,14 +290,15 @@ func (c *serverCall) waitCtx() context.Context {
 	return c.ctx
 }
 
-// finish ends the call by a status.
+// finish ends the call by a status. It leaves c.write alone, since a stream's
+// handler may have left a goroutine behind that still sends.
 func (c *serverCall) finish(err error) {
 	if err == nil {
-		c.write = h2.Write{Trail: c.trailBlock(nil), Hold: c.hold}
+		w := h2.Write{Trail: c.trailBlock(nil), Hold: c.hold}
 		if !c.sentHead {
-			c.write.Head = c.headBlock()
+			w.Head = c.headBlock()
 		}
-		c.Send(c.waitCtx(), &c.write)
+		c.Send(c.waitCtx(), &w)
 		if c.srv.stats != nil {
 			c.endStats(nil)
 		}
@@ -310,15 +311,15 @@ func (c *serverCall) finish(err error) {
 	if st.Code() == codes.OK { // an error can't be no error
 		st = status.New(codes.Unknown, err.Error())
 	}
-	c.write = h2.Write{Trail: c.trailBlock(st), Hold: c.hold}
+	w := h2.Write{Trail: c.trailBlock(st), Hold: c.hold}
 	if !c.sentHead {
 		if len(c.header) > 0 {
-			c.write.Head = c.headBlock()
+			w.Head = c.headBlock()
 		} else { // trailers only
 			c.trail.Key, c.trail.Head = c.contentType(), responseHead
 		}
 	}
-	c.Send(c.waitCtx(), &c.write)
+	c.Send(c.waitCtx(), &w)
 	if c.srv.stats != nil {
 		c.endStats(st.Err())
 	}
@@ -340,7 +341,7 @@ func (c *serverCall) refuse() {
 	}
 	c.ctx.detach()
 	c.ctx.cancel(context.Canceled)
-	c.Release(h2.NoError)
+	c.Retire(h2.NoError)
 }
 
 // contentType is a response's content-type: the request's.

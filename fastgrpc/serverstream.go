@@ -58,6 +58,11 @@ func (s *serverStream) SendMsg(m any) error {
 	}
 	n := len(p.B) - prefixLen
 	s.ctx.use.Lock()
+	if s.ctx.call == nil { // the handler has returned
+		s.ctx.use.Unlock()
+		release(p)
+		return errEnded
+	}
 	c.write = h2.Write{Payload: p, More: s.burst.Add(1) > 2}
 	if !c.sentHead {
 		c.write.Head = c.headBlock()
@@ -187,7 +192,9 @@ func (c *callCtx) withCall(f func(*serverCall) error) error {
 	c.use.Lock()
 	defer c.use.Unlock()
 	if c.call == nil {
-		return status.Error(codes.Internal, "the call has ended")
+		return errEnded
 	}
 	return f(c.call)
 }
+
+var errEnded = status.Error(codes.Internal, "the call has ended")

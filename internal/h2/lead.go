@@ -12,6 +12,10 @@ func (st *Stream) wait(ctx context.Context, w want) error {
 	st.want = w
 	more := st.grow()
 	starving := st.uncount()
+	// Nothing would call a handler with a deadline back from reading.
+	st.talks = st.rconn.server && st.spoke.Swap(false) && ctx.Done() == nil
+	had := st.endTurn()
+	reads := had && st.mayRead()
 	st.mu.Unlock()
 	c := st.conn
 	c.giveBack(st, more, starving)
@@ -21,7 +25,7 @@ func (st *Stream) wait(ctx context.Context, w want) error {
 		st.mu.Unlock()
 	}()
 	if c.server {
-		return st.follow(ctx, nil)
+		return st.awaitMessage(ctx, had, reads)
 	}
 	select {
 	case c.token <- struct{}{}:

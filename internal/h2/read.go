@@ -41,6 +41,11 @@ type reader struct {
 	blockSince time.Time
 
 	over ids // server: streams that the client has ended
+
+	// See handover.go.
+	heir  heir
+	guest bool // the reader is a stream's handler
+	asked bool // a handler wanted to run on the reader's goroutine
 }
 
 // ids are the last that were added.

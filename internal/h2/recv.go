@@ -340,7 +340,7 @@ func (c *Conn) arrived(st *Stream, id uint32, n int, last bool) {
 		st.counted += int64(n)
 		c.unread.Add(int64(n))
 	}
-	if !last { // with the end comes a wake-up anyway
+	if !last && !c.toHeir(st, id) { // with the end comes a wake-up anyway
 		st.wakeReceiver()
 	}
 	st.mu.Unlock()

@@ -49,26 +49,45 @@ func (c *Conn) serve() {
 		err := c.drain()
 		if err == nil {
 			c.Flush()
-			err = c.fill()
+			if c.wakeHeir(true) {
+				gone = false
+				return
+			}
+			err = c.shrug(c.fill())
 		}
 		if err == nil {
 			continue
 		}
 		gone = false
-		if err == errRole {
-			return
+		if err != errRole {
+			c.readFailed(err)
 		}
-		switch {
-		case !isInterrupt(err):
-		case !c.Settled():
-			err = connError(SettingsTimeout, "no preface and SETTINGS within %v", c.lim.Handshake)
-		case c.rd.blockID != 0:
-			err = connError(EnhanceYourCalm, "a header block took longer than %v", c.lim.HeaderTime)
-		}
-		c.fail(err)
-		c.rd.drop()
 		return
 	}
+}
+
+// shrug is err without an interruption that was for a reader before, or has done
+// what it was for.
+func (c *Conn) shrug(err error) error {
+	if err == nil || !isInterrupt(err) || !c.Settled() || c.rd.blockID != 0 {
+		return err
+	}
+	c.car.Resume()
+	return nil
+}
+
+// readFailed ends a server's connection, since nothing can be read or what was
+// read is wrong. The caller was the reader.
+func (c *Conn) readFailed(err error) {
+	switch {
+	case !isInterrupt(err):
+	case !c.Settled():
+		err = connError(SettingsTimeout, "no preface and SETTINGS within %v", c.lim.Handshake)
+	case c.rd.blockID != 0:
+		err = connError(EnhanceYourCalm, "a header block took longer than %v", c.lim.HeaderTime)
+	}
+	c.fail(err)
+	c.rd.drop()
 }
 
 // Settled reports whether the peer's settings have come. Until then it has looked

@@ -96,6 +96,7 @@ func (st *Stream) Send(ctx context.Context, w *Write) error {
 func (c *Conn) queueWrite(st *Stream, w *Write) bool {
 	c.progress++
 	c.strikes.wrote = true
+	st.spoke.Store(true)
 	if w.Head != nil {
 		c.queueBlock(st.id, w.Head, false)
 		w.Head = nil
@@ -237,6 +238,7 @@ func (p *Payload) drop() {
 // for the connection if nobody does.
 func (st *Stream) waitToSend(ctx context.Context, read bool) error {
 	c := st.conn
+	st.giveUpRole(c)
 	var token chan struct{} // a server's connection has its own reader
 	if !c.server && read {
 		token = c.token

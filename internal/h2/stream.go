@@ -44,6 +44,8 @@ type Stream struct {
 
 	watcher Watcher
 
+	talker
+
 	private batch // the receiving goroutine's
 
 	rwake, wwake chan struct{}
@@ -159,15 +161,7 @@ func (st *Stream) wakeSender() {
 // Nobody else may use it by then. code is what the peer is told if the stream is
 // still open.
 func (st *Stream) Release(code Code) {
-	c := st.conn
-	c.mu.Lock()
-	c.cancel(st, code)
-	c.unblock(st)
-	if c.server {
-		c.busy--
-		c.finishDrain()
-	}
-	c.mu.Unlock()
+	st.detach(code)
 	st.mu.Lock()
 	st.uncount()
 	st.rid, st.rconn = 0, nil
@@ -179,6 +173,8 @@ func (st *Stream) Release(code Code) {
 	st.over, st.got, st.ended, st.err = false, false, false, nil
 	st.want, st.toWake, st.started, st.atEnd, st.watcher = wantNothing, false, false, false, nil
 	st.recvWindow, st.extra, st.owed = 0, 0, 0
+	st.spoke.Store(false)
+	st.talks, st.mean, st.lost = false, 0, 0
 	st.mu.Unlock()
 	select { // what was meant for this call must not wake the next
 	case <-st.rwake:
@@ -189,6 +185,35 @@ func (st *Stream) Release(code Code) {
 	default:
 	}
 	st.conn, st.User = nil, nil
+}
+
+// Retire is Release for a stream that isn't used again. Whoever still waits on it
+// learns that it has ended.
+func (st *Stream) Retire(code Code) {
+	st.detach(code)
+	st.mu.Lock()
+	st.uncount()
+	st.inbox.free()
+	st.endLocked(&StreamError{Code: code})
+	if st.leads {
+		st.conn.car.Interrupt()
+	}
+	st.mu.Unlock()
+	st.wakeSender()
+}
+
+// detach takes the stream off its connection.
+func (st *Stream) detach(code Code) {
+	c := st.conn
+	st.giveUpRole(c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancel(st, code)
+	c.unblock(st)
+	if c.server {
+		c.busy--
+		c.finishDrain()
+	}
 }
 
 // Cancel ends the stream if it is still open, tells the peer by code, and wakes
