@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,6 +84,9 @@ func (e *StreamError) Error() string {
 
 // ErrClosed is the error of a connection that this end closed.
 var ErrClosed = errors.New("connection closed")
+
+// errHungUp is the error of a connection that the other end has closed.
+var errHungUp = fmt.Errorf("the other end closed the connection: %w", io.EOF)
 
 // ErrNotOpened is why a connection takes no new stream: it has ended, one of its
 // ends is closing it, or its ids are used up. Another connection may do.
@@ -230,6 +234,9 @@ func (c *Conn) CloseWith(err error) { c.fail(err) }
 // fail ends the connection. It is the only way: the first error stays, the peer
 // is told why if it has to be, streams end, and whoever waits is woken.
 func (c *Conn) fail(err error) {
+	if err == io.EOF { // which from a stream says that all is there
+		err = errHungUp
+	}
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()

@@ -183,3 +183,33 @@ func TestLargeMessage(t *testing.T) {
 		}
 	})
 }
+
+// TestReleaseGivesBack: what lay unread of a stream that ends is given back, even
+// if the peer can send nothing more until then.
+func TestReleaseGivesBack(t *testing.T) {
+	t.Parallel()
+	for _, cancel := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			leave, stay := make(chan struct{}), make(chan struct{})
+			h := &recorder{serve: func(st *Stream) {
+				<-leave
+				if cancel {
+					st.Cancel(Cancel)
+					<-stay
+				}
+			}}
+			_, p := newConn(t, h, true, Limits{StreamWindow: defaultWindow, ConnWindow: defaultWindow})
+			p.headers(1, false, requestFields...)
+			for range 5 {
+				p.sendData(1, false, make([]byte, 12000))
+			}
+			before := p.creditOf(0)
+			close(leave)
+			if n := p.creditOf(0); n < 60000 || before > 20000 {
+				t.Errorf("given back: %d bytes, and before the stream ended %d", n, before)
+			}
+			close(stay)
+			synctest.Wait()
+		})
+	}
+}

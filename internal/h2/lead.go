@@ -50,7 +50,11 @@ func (st *Stream) lead(ctx context.Context) error {
 	if ok {
 		return nil
 	}
-	return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// The connection has ended. Whoever has ended it goes on to end the stream.
+	return st.follow(ctx, nil)
 }
 
 // follow waits for whoever reads, and reads if that one leaves.

@@ -163,7 +163,7 @@ func (st *Stream) wakeSender() {
 func (st *Stream) Release(code Code) {
 	st.detach(code)
 	st.mu.Lock()
-	st.uncount()
+	starving := st.uncount()
 	st.rid, st.rconn = 0, nil
 	st.inbox.free()
 	st.private.free()
@@ -176,6 +176,7 @@ func (st *Stream) Release(code Code) {
 	st.spoke.Store(false)
 	st.talks, st.mean, st.lost = false, 0, 0
 	st.mu.Unlock()
+	st.conn.giveBack(st, 0, starving)
 	select { // what was meant for this call must not wake the next
 	case <-st.rwake:
 	default:
@@ -192,13 +193,14 @@ func (st *Stream) Release(code Code) {
 func (st *Stream) Retire(code Code) {
 	st.detach(code)
 	st.mu.Lock()
-	st.uncount()
+	starving := st.uncount()
 	st.inbox.free()
 	st.endLocked(&StreamError{Code: code})
 	if st.leads {
 		st.conn.car.Interrupt()
 	}
 	st.mu.Unlock()
+	st.conn.giveBack(st, 0, starving)
 	st.wakeSender()
 }
 
@@ -225,10 +227,11 @@ func (st *Stream) Cancel(code Code) {
 	c.cancel(st, code)
 	c.mu.Unlock()
 	st.mu.Lock()
-	st.uncount()
+	starving := st.uncount()
 	st.inbox.free()
 	st.endLocked(&StreamError{Code: code})
 	st.mu.Unlock()
+	c.giveBack(st, 0, starving)
 	st.wakeSender()
 }
 
