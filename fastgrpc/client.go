@@ -107,6 +107,7 @@ type ClientConn struct {
 	closing context.Context
 	stop    context.CancelFunc
 	routine sync.WaitGroup
+	under   wire
 
 	mu        sync.Mutex
 	state     connectivity.State
@@ -121,6 +122,7 @@ type ClientConn struct {
 	pause     *time.Timer   // before the next of endpoints is tried, or the rest is not waited for
 	settled   bool          // spread: calls need not wait for the rest
 	waiting   int           // calls that wait for a connection
+	hasty     int           // of them, those that don't wait for ready
 	early     *clientLink   // the connection that waits for the server's settings
 	idle      idleWatch
 	pingTime  time.Duration // between keep-alive pings
@@ -284,11 +286,19 @@ func (cc *ClientConn) pick(ctx context.Context, waitForReady bool) (*clientLink,
 			cc.mu.Unlock()
 			return nil, status.Errorf(codes.Unavailable, "connection error: %v", err)
 		}
-		if l := cc.early; l != nil {
+		// If an early connection ends, nobody knows whether the server has acted on
+		// its calls. Those that wait for ready are made again then, so they are not
+		// sent before.
+		if l := cc.early; l != nil && !waitForReady {
 			cc.mu.Unlock()
 			return l, nil
 		}
+		hasty := 0
+		if !waitForReady {
+			hasty = 1
+		}
 		cc.waiting++
+		cc.hasty += hasty
 		cc.mu.Unlock()
 		select {
 		case <-changed:
@@ -296,6 +306,7 @@ func (cc *ClientConn) pick(ctx context.Context, waitForReady bool) (*clientLink,
 		}
 		cc.mu.Lock()
 		cc.waiting--
+		cc.hasty -= hasty
 		cc.mu.Unlock()
 		if ctx.Err() != nil {
 			return nil, cc.waitError(ctx.Err())

@@ -223,11 +223,7 @@ func (c *clientCall) unary(ctx context.Context, args, reply any) error {
 // be made again.
 func (c *clientCall) mayRepeat(err error, again bool) bool {
 	var stream *h2.StreamError
-	if errors.As(err, &stream) {
-		return !again && stream.Remote && stream.Code == h2.RefusedStream
-	}
-	// The connection never came to be.
-	return !c.link.h2.Settled() && c.info != nil && c.info.waitForReady
+	return !again && errors.As(err, &stream) && stream.Remote && stream.Code == h2.RefusedStream
 }
 
 // leaveLink says that the call has ended on its connection.

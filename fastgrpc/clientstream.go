@@ -22,14 +22,14 @@ type clientStream struct {
 	burst atomic.Int32 // messages sent since the last receiving
 	stop  func() bool  // takes the watch off ctx
 
-	send     sync.Mutex  // held while sending, and while the call is made again
+	send     sync.Mutex  // held while sending
 	kept     []byte      // what was sent, to make the call again of
 	final    bool        // kept is not all: the call can't be made again
 	answered atomic.Bool // nor then
 	repeated bool
 
 	mu       sync.Mutex
-	opening  bool // the call is being made again
+	opening  chan struct{} // closed when the call has been made again; nil if it isn't being made
 	sentEnd  bool
 	finished bool
 	err      error // how it finished; io.EOF for OK
@@ -75,7 +75,7 @@ func (cc *ClientConn) newStream(ctx context.Context, desc *grpc.StreamDesc, meth
 		s.stop = context.AfterFunc(ctx, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if !s.opening { // which ctx ends too
+			if s.opening == nil { // which ctx ends too
 				s.finishLocked(c.fail(ctx.Err()))
 			}
 		})
@@ -124,11 +124,25 @@ func (s *clientStream) Trailer() metadata.MD {
 	return s.trailer
 }
 
+// lock locks send and mu, and waits for that while the call is being made again.
+func (s *clientStream) lock() {
+	for {
+		s.send.Lock()
+		s.mu.Lock()
+		opening := s.opening
+		if opening == nil {
+			return
+		}
+		s.mu.Unlock()
+		s.send.Unlock()
+		<-opening
+	}
+}
+
 // CloseSend says that no more messages come.
 func (s *clientStream) CloseSend() error {
-	s.send.Lock()
+	s.lock()
 	defer s.send.Unlock()
-	s.mu.Lock()
 	done := s.sentEnd || s.finished
 	s.sentEnd = true
 	s.mu.Unlock()
@@ -146,9 +160,8 @@ func (s *clientStream) SendMsg(m any) error {
 	if err != nil {
 		return err
 	}
-	s.send.Lock()
+	s.lock()
 	defer s.send.Unlock()
-	s.mu.Lock()
 	end := !s.desc.ClientStreams
 	finished := s.finished
 	s.sentEnd = s.sentEnd || end
@@ -240,6 +253,14 @@ func (s *clientStream) end(err error) error {
 			if !s.desc.ServerStreams && !s.one {
 				err = errNoResponse
 			}
+		}
+	case err == io.ErrUnexpectedEOF:
+		// A handler that could not send all of a message says why by its status.
+		r := c.Received()
+		if status := c.outcome(&r); status != nil {
+			err = status
+		} else {
+			err = c.receiveError(err)
 		}
 	default:
 		err = c.receiveError(err)

@@ -20,7 +20,6 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/creds"
 	"github.com/grpcpipe/grpcpipe/internal/firstbytes"
 	"github.com/grpcpipe/grpcpipe/internal/follow"
-	"github.com/grpcpipe/grpcpipe/internal/h2"
 	"github.com/grpcpipe/grpcpipe/internal/target"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
@@ -79,7 +78,7 @@ func (cc *ClientConn) open(ctx context.Context, e *endpoint) (*clientLink, error
 		return nil, err
 	}
 	l := &clientLink{cc: cc, place: e, peer: &peer.Peer{Addr: raw.RemoteAddr(), LocalAddr: raw.LocalAddr(), AuthInfo: info}}
-	l.h2 = h2.NewConn(h2.NewCarrier(conn), l, false, cc.cfg.Limits, nil)
+	l.h2 = cc.under.conn(conn, l, false, cc.cfg.Limits)
 	l.h2.Judge = func(first []byte, err error) error { return judge(raw, bytes.Clone(first), err, cc.cfg.ConnectTimeout) }
 	cc.mu.Lock()
 	if cc.closed {
@@ -105,6 +104,9 @@ func (cc *ClientConn) open(ctx context.Context, e *endpoint) (*clientLink, error
 }
 
 func (cc *ClientConn) dial(ctx context.Context, path string) (net.Conn, error) {
+	if cc.under.dial != nil {
+		return cc.under.dial(ctx, path)
+	}
 	switch cc.target.Kind {
 	case target.Pipes:
 		d := cc.cfg.Dialer

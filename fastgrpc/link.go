@@ -23,11 +23,11 @@ type clientLink struct {
 }
 
 // settle waits for the server's settings. With early, a call that waits for the
-// connection goes out meanwhile, and reads for both.
+// connection goes out meanwhile, and reads for both, unless it waits for ready.
 func (l *clientLink) settle(ctx context.Context, early bool) error {
 	cc := l.cc
 	cc.mu.Lock()
-	waited := early && cc.waiting > 0
+	waited := early && cc.hasty > 0
 	if early && l.place.coming == l {
 		cc.early = l
 		cc.broadcast()

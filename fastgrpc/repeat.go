@@ -29,28 +29,27 @@ func (s *clientStream) repeat(err error) bool {
 	if err == nil || s.answered.Load() {
 		return false
 	}
-	s.send.Lock()
-	defer s.send.Unlock()
-	if !s.mayRepeat(err) {
-		return false
-	}
-	s.mu.Lock()
-	if s.finished {
+	s.lock()
+	if s.finished || !s.mayRepeat(err) {
 		s.mu.Unlock()
+		s.send.Unlock()
 		return false
 	}
-	s.opening = true
+	opening := make(chan struct{})
+	s.opening = opening
+	s.repeated = true
 	end := s.sentEnd
 	s.mu.Unlock()
+	s.send.Unlock()
 
 	c := &s.call
-	s.repeated = true
 	c.Release(h2.Cancel)
 	err = c.open(s.ctx, h2.Payload{B: s.kept}, end)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.opening = false
+	defer close(opening)
+	s.opening = nil
 	if err != nil && err != h2.ErrStreamDone {
 		s.finishLocked(c.fail(err))
 		return false

@@ -7,9 +7,11 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
@@ -142,6 +144,50 @@ func TestRepeat(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestWaitForReadyIsNotEarly: a call that waits for ready, and is made again when a
+// connection fails, is not sent before the server's settings are there. A server
+// that fails before that may have served it.
+func TestWaitForReadyIsNotEarly(t *testing.T) {
+	t.Parallel()
+	pipe := testproc.PipeName()
+	lis, err := namedpipe.Listen(t.Context(), pipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	const failing = 3
+	r := &refuser{got: make(chan []byte, 1)}
+	early := make(chan int, failing)
+	go func() {
+		for n := 0; ; n++ {
+			c, err := lis.Accept()
+			if err != nil {
+				return
+			}
+			if n >= failing {
+				go r.serve(c)
+				continue
+			}
+			c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
+			fr, heads := http2.NewFramer(c, c), 0
+			for f, err := fr.ReadFrame(); err == nil; f, err = fr.ReadFrame() {
+				if f.Header().Type == http2.FrameHeaders {
+					heads++
+				}
+			}
+			early <- heads
+			c.Close()
+		}
+	}()
+	mustCall(testContext(t), t, newClient(t, pipe), grpc.WaitForReady(true))
+	for range failing {
+		if n := <-early; n != 0 {
+			t.Errorf("%d calls came before the settings", n)
 		}
 	}
 }

@@ -70,6 +70,7 @@ type Server struct {
 	proto     codec
 	calls     sync.Pool
 	work      workers
+	under     wire
 
 	mu        sync.Mutex
 	services  map[string]*service

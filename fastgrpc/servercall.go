@@ -54,12 +54,16 @@ func (c *serverConn) NewStream() *h2.Stream {
 // recycle ends the call and keeps it for another.
 func (c *serverCall) recycle() {
 	c.ctx.cancel(context.Canceled)
+	code := h2.NoError
+	if expired(c.ctx) {
+		code = h2.Cancel // what was to be sent came too late
+	}
 	if c.method == nil || c.method.unary == nil {
 		// The handler may have left goroutines behind that use it.
-		c.Retire(h2.NoError)
+		c.Retire(code)
 		return
 	}
-	c.Release(h2.NoError)
+	c.Release(code)
 	srv := c.srv
 	clear(c.header)
 	clear(c.trailer)

@@ -80,7 +80,7 @@ func (c *serverConn) serve() {
 		c.base = h.tagConn(c.base, c.peer)
 		h.conn(c.base, &stats.ConnBegin{})
 	}
-	hc := h2.NewConn(h2.NewCarrier(conn), c, true, c.lim, nil)
+	hc := c.srv.under.conn(conn, c, true, c.lim)
 	s := c.srv
 	if k := s.cfg.KeepAlive; k.Time > 0 {
 		hc.KeepAlive(max(k.Time, time.Second), k.Timeout, true)
