@@ -39,7 +39,7 @@ func (st *Stream) wait(ctx context.Context, w want) error {
 // lead reads for the connection until the stream is satisfied. The caller has
 // the token.
 func (st *Stream) lead(ctx context.Context) error {
-	st.conn.lead(ctx, func() bool {
+	st.conn.lead(ctx, st.want == wantMessage, func() bool {
 		st.mu.Lock()
 		defer st.mu.Unlock()
 		return st.satisfied(st.want)
@@ -80,7 +80,7 @@ func (st *Stream) follow(ctx context.Context, token chan struct{}) error {
 // lead reads for the connection until there is what the caller wants, its ctx is
 // done or the connection has ended. The caller has put a token into c.token; it
 // is taken out.
-func (c *Conn) lead(ctx context.Context, enough func() bool) {
+func (c *Conn) lead(ctx context.Context, bulk bool, enough func() bool) {
 	c.leads.Add(1)
 	ends := ctx.Done() != nil
 	if ends {
@@ -95,6 +95,10 @@ func (c *Conn) lead(ctx context.Context, enough func() bool) {
 		c.unwatchLeader()
 	}
 	c.leads.Add(1)
+	if bulk && c.rd.bulk > 0 {
+		go c.readOn()
+		return
+	}
 	<-c.token
 	if c.stuck.Load() {
 		go c.readIdle()
@@ -181,7 +185,20 @@ func (c *Conn) readIdle() {
 		c.trim()
 	}
 	was := c.follows.Load()
-	for c.readOnce() && (c.follows.Load() == was || c.stuck.Load()) {
+	c.readWhile(func() bool { return c.follows.Load() == was })
+}
+
+// readOn reads for a client's connection while there is much to read, so that the
+// receiver of a stream of large messages decodes one while the next is read. The
+// caller has the token.
+func (c *Conn) readOn() {
+	c.readWhile(func() bool { return c.rd.bulk > 0 })
+}
+
+// readWhile reads while a write is stuck, or more wants it, and then gives the
+// token back.
+func (c *Conn) readWhile(more func() bool) {
+	for c.readOnce() && (c.stuck.Load() || more()) {
 	}
 	if !c.alive() {
 		c.rd.drop()

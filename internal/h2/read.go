@@ -23,6 +23,7 @@ type reader struct {
 	buf  []byte // own's, whole
 	r, w int
 	size int // of the next buffer
+	bulk int // more than 0 while there is much to read; see bulkRead
 
 	begun bool // the preface and the first SETTINGS were there
 
@@ -81,6 +82,7 @@ func (c *Conn) fill() error {
 		}
 		rd.own, rd.buf, rd.r, rd.w = own, *own, 0, n
 		rd.adapt(n)
+		rd.note(n)
 		return c.hasRead((*own)[:n])
 	}
 	rd.room()
@@ -91,9 +93,17 @@ func (c *Conn) fill() error {
 		}
 		return err
 	}
+	rd.note(n)
 	rd.w += n
 	return c.hasRead(rd.buf[rd.w-n : rd.w])
 }
+
+const (
+	// bulkRead is how many bytes are much for one read, and bulkReads how many reads
+	// later it still counts.
+	bulkRead  = 16 << 10
+	bulkReads = 4
+)
 
 // firstBytes is how many of a server's first bytes are kept for Conn.Judge.
 const firstBytes = 24
@@ -153,6 +163,7 @@ func (c *Conn) fillDirect() (bool, error) {
 	if err == io.EOF {
 		err = errCutOff
 	}
+	rd.note(n)
 	filled := min(n, len(p))
 	rd.w = n - filled
 	rd.dataLeft -= filled
@@ -166,6 +177,14 @@ func (c *Conn) fillDirect() (bool, error) {
 }
 
 // adapt sets the size of the next buffer by how much of this one was used.
+func (rd *reader) note(n int) {
+	if n >= bulkRead {
+		rd.bulk = bulkReads
+	} else if rd.bulk > 0 {
+		rd.bulk--
+	}
+}
+
 func (rd *reader) adapt(n int) {
 	switch {
 	case n == rd.size && rd.size < mostRead:

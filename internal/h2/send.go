@@ -253,7 +253,7 @@ func (st *Stream) waitToSend(ctx context.Context, read bool) error {
 		return c.Err()
 	case token <- struct{}{}:
 	}
-	c.lead(ctx, func() bool {
+	c.lead(ctx, false, func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return !st.waiting || st.gone

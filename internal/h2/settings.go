@@ -192,7 +192,7 @@ func (c *Conn) WaitReady(ctx context.Context, lead bool) error {
 	}
 	select {
 	case token <- struct{}{}:
-		c.lead(ctx, c.Settled)
+		c.lead(ctx, false, c.Settled)
 	case <-c.ready:
 	case <-c.done:
 	case <-ctx.Done():
