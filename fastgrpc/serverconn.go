@@ -156,7 +156,8 @@ func (c *serverConn) handshake() (net.Conn, credentials.AuthInfo, error) {
 
 func (c *serverConn) identify() (net.Conn, credentials.AuthInfo, error) {
 	if c.srv.cfg.Credentials != nil {
-		return c.srv.cfg.Credentials.ServerHandshake(c.raw)
+		conn, info, err := c.srv.cfg.Credentials.ServerHandshake(c.raw)
+		return creds.Bare(conn), info, err
 	}
 	if pipe, ok := c.raw.(*namedpipe.Conn); ok {
 		info, err := creds.OfClient(pipe)

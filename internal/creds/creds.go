@@ -97,6 +97,18 @@ func (c pipeConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
+func (c pipeConn) bare() net.Conn { return c.Conn }
+
+// Bare returns the pipe itself if c is what the credentials of this package have
+// made of it and nothing is on top, else c. It is for an implementation of gRPC
+// that doesn't read as grpc does and closes a connection whose write has failed.
+func Bare(c net.Conn) net.Conn {
+	if b, ok := c.(interface{ bare() net.Conn }); ok {
+		return b.bare()
+	}
+	return c
+}
+
 // New returns transport credentials for either end; see grpcpipe.NewCredentials.
 func New(over credentials.TransportCredentials) credentials.TransportCredentials {
 	return pipeCredentials{over: over}

@@ -117,13 +117,16 @@ func (c *clientConn) ReadOnReady(size int, pool mem.BufferPool) (*[]byte, int, e
 type serverConn struct {
 	net.Conn
 	readyReader
+	pipe *namedpipe.Conn
 }
 
 func newServerConn(pipe *namedpipe.Conn) net.Conn {
-	c := &serverConn{Conn: pipeConn{pipe}}
+	c := &serverConn{Conn: pipeConn{pipe}, pipe: pipe}
 	c.init(pipe)
 	return c
 }
+
+func (c *serverConn) bare() net.Conn { return c.pipe }
 
 // ReadOnReady is as for clientConn.
 func (c *serverConn) ReadOnReady(size int, pool mem.BufferPool) (*[]byte, int, error) {
