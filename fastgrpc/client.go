@@ -76,7 +76,8 @@ type ClientConfig struct {
 	// KeepAlive sends pings to a server from which nothing has come for Time, and
 	// gives it up if nothing comes within Timeout more, 20 s if that is 0. A zero
 	// Time means no pings, which is right for pipes: their end shows at once. As
-	// with grpc-go a Time below 10 s means 10 s.
+	// with grpc-go a Time below 10 s means 10 s, and a server that says it is pinged
+	// too often doubles the time for the connections that follow.
 	KeepAlive keepalive.ClientParameters
 
 	// Limits bound what a server can make the client hold or do.

@@ -90,10 +90,10 @@ func (cc *ClientConn) open(ctx context.Context, e *endpoint) (*clientLink, error
 	if ctx.Err() == nil {
 		e.coming = l
 	}
-	ping := cc.pingTime
+	l.pings = cc.pingTime
 	cc.mu.Unlock()
-	if ping > 0 {
-		l.h2.KeepAlive(ping, cc.cfg.KeepAlive.Timeout, cc.cfg.KeepAlive.PermitWithoutStream)
+	if l.pings > 0 {
+		l.h2.KeepAlive(l.pings, cc.cfg.KeepAlive.Timeout, cc.cfg.KeepAlive.PermitWithoutStream)
 	}
 	if h := handlers(cc.cfg.StatsHandlers); h != nil {
 		l.tagged = h.tagConn(context.Background(), l.peer)

@@ -2,6 +2,7 @@ package fastgrpc
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/stats"
@@ -16,6 +17,7 @@ type clientLink struct {
 	place *endpoint
 	h2    *h2.Conn
 	peer  *peer.Peer
+	pings time.Duration // the time between its keep-alive pings; 0 for none
 	// promoted says that it was the endpoint's. Guarded by cc.mu.
 	promoted bool
 	// tagged is the connection's context for stats handlers, or nil.
@@ -59,7 +61,7 @@ func (l *clientLink) Ready(*h2.Conn) {
 func (l *clientLink) GoAway(_ *h2.Conn, e *h2.GoAwayError) {
 	if e.Code == h2.EnhanceYourCalm && e.Text == tooManyPings {
 		l.cc.mu.Lock()
-		l.cc.pingTime *= 2
+		l.cc.pingTime = max(l.cc.pingTime, 2*l.pings) // once for all connections that are told at a time
 		l.cc.mu.Unlock()
 	}
 	l.leave()
