@@ -10,8 +10,11 @@ import (
 	"google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/grpcpipe/grpcpipe"
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
+	"github.com/grpcpipe/grpcpipe/internal/testing/engine"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
+	"github.com/grpcpipe/grpcpipe/policy"
 )
 
 func TestMain(m *testing.M) { testproc.Main(m, nil) }
@@ -48,20 +51,29 @@ func (echo) FullDuplexCall(stream grpc_testing.TestService_FullDuplexCallServer)
 	}
 }
 
-// serve starts a server with our options and the given ones, which ends with the
-// test, and returns a channel to it.
-func serve(t testing.TB, svc grpc_testing.TestServiceServer, opts ...grpc.ServerOption) *grpc.ClientConn {
+// serve starts a server of the engine, with the policy and then the interceptors,
+// which ends with the test, and returns a client of the same engine.
+func serve(t testing.TB, e engine.Engine, svc grpc_testing.TestServiceServer, guard *policy.Policy, more ...grpc.StreamServerInterceptor) engine.Conn {
 	t.Helper()
 	lis, err := namedpipe.Listen(context.Background(), testproc.PipeName())
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := grpc.NewServer(append(grpcpipe.ServerOptions(), opts...)...)
+	var srv engine.Server
+	if e.Name == engine.GRPC.Name {
+		opts := append(grpcpipe.ServerOptions(), guard.ServerOptions()...)
+		srv = grpc.NewServer(append(opts, grpc.ChainStreamInterceptor(more...))...)
+	} else {
+		srv = e.NewServer(fastgrpc.ServerConfig{
+			UnaryInterceptors:  []grpc.UnaryServerInterceptor{guard.UnaryInterceptor()},
+			StreamInterceptors: append([]grpc.StreamServerInterceptor{guard.StreamInterceptor()}, more...),
+		})
+	}
 	grpc_testing.RegisterTestServiceServer(srv, svc)
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(lis) }()
 	t.Cleanup(func() { srv.Stop(); <-done })
-	cc, err := grpcpipe.NewClient("npipe:" + lis.Addr().String())
+	cc, err := e.NewClient("npipe:"+lis.Addr().String(), fastgrpc.ClientConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
