@@ -20,7 +20,7 @@ type connectionResult struct {
 // processes that have done nothing else.
 func (s *system) connections(r *results, out *systemResult) {
 	for _, n := range out.Contenders {
-		if !(line{}).takes(s.Name, n) || n == stockAgain || isSlow(n) {
+		if !(line{}).takes(s.Name, n) || n == stockAgain || isSlow(n) || isMixed(n) {
 			continue
 		}
 		p, err := startPair(s.words, n, s.address(n))

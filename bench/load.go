@@ -32,7 +32,7 @@ func (l *loader) load(ln line, d time.Duration) (*outcome, error) {
 	if ln.Flood == "" {
 		return timed(workers, d)
 	}
-	stop, err := l.flood(ln.Flood)
+	stop, err := l.flood(ln.Flood, ln.Apart)
 	if err != nil {
 		return nil, err
 	}
@@ -54,17 +54,20 @@ func timed(workers []worker, d time.Duration) (*outcome, error) {
 	return o, nil
 }
 
-// flood keeps a stream of large messages going on the first connection until
-// stop is called.
-func (l *loader) flood(kind string) (stop func() error, err error) {
-	sessions, err := l.open(1)
+// flood keeps a stream of large messages going until stop is called.
+func (l *loader) flood(kind string, apart bool) (stop func() error, err error) {
+	sessions, err := l.open(2)
 	if err != nil {
 		return nil, err
 	}
 	if _, ok := sessions[0].(single); ok {
 		return nil, errNot
 	}
-	w, err := work(sessions[0], line{Kind: kind, Size: 64 << 10})
+	s := sessions[0]
+	if apart {
+		s = sessions[1]
+	}
+	w, err := work(s, line{Kind: kind, Size: 64 << 10})
 	if err != nil {
 		return nil, err
 	}

@@ -92,7 +92,7 @@ func (s *systemResult) ratios(w io.Writer) {
 	var rest []*lineResult
 	var names []string
 	for _, n := range s.Contenders {
-		if n != stock && (line{}).takes(s.System, n) {
+		if n != stock && !isMixed(n) && (line{}).takes(s.System, n) {
 			names = append(names, n)
 		}
 	}
@@ -113,11 +113,23 @@ func (s *systemResult) ratios(w io.Writer) {
 		}
 	}
 	fmt.Fprintln(w)
+	s.mixed(w)
 	for _, lr := range rest {
 		base := lr.Line.base(s.System)
 		if v, ok := lr.ratio(transportName, base); ok {
 			fmt.Fprintf(w, "\n%s: %s %s times %s (%s; %s), %s allocations a message at the client.\n", lr.Line.About, transportName, v, base,
 				lr.absolute(transportName), lr.absolute(base), lr.clientAllocs(transportName)+" against "+lr.clientAllocs(base))
+		}
+	}
+}
+
+// mixed writes what an engine makes of a call whose other end is .NET's.
+func (s *systemResult) mixed(w io.Writer) {
+	for _, lr := range s.Lines {
+		for _, m := range mixes {
+			if v, ok := lr.ratio(m.name, m.base); ok {
+				fmt.Fprintf(w, "\n%s, %s (%s): %s times %s (%s; %s).\n", lr.Line.About, m.name, m.about, v, m.base, lr.absolute(m.name), lr.absolute(m.base))
+			}
 		}
 	}
 }
@@ -171,7 +183,7 @@ func (s *systemResult) figures(w io.Writer) {
 	fmt.Fprint(w, "\nCost of a call, client and server together: microseconds of processor time, allocations, context switches.\n\n| work |")
 	var names []string
 	for _, n := range s.Contenders {
-		if n != stockAgain && (line{}).takes(s.System, n) {
+		if n != stockAgain && !isMixed(n) && (line{}).takes(s.System, n) {
 			names = append(names, n)
 			fmt.Fprintf(w, " %s |", n)
 		}

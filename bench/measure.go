@@ -140,9 +140,12 @@ func (s *system) address(name string) string {
 	return id
 }
 
-// isSlow tells a contender whose every measurement starts a program: it takes
-// part in every fourth round.
-func isSlow(name string) bool { return name == dotnetName }
+// isSlow reports whether each measurement of a contender starts a program: it
+// takes part in every fourth round.
+func isSlow(name string) bool {
+	c := find(name)
+	return c != nil && c.run != nil
+}
 
 // network is what a contender listens on: this build knows but its own.
 func network(goos, name string) string {

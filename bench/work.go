@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A line is one kind of work, a line of the table.
 type line struct {
@@ -15,6 +18,9 @@ type line struct {
 	// Flood is a stream of 64 KiB messages at full speed on the same connection,
 	// "receive" or "send", beside what is measured.
 	Flood string
+	// Apart gives the flood a connection of its own: what is left is the fight
+	// for processors.
+	Apart bool
 	// Blocks has one handler in a thousand sleep for 10 ms.
 	Blocks bool
 	// Sessions is the number of connections that the calls are spread over.
@@ -62,6 +68,7 @@ var allLines = []line{
 	{Name: "send-1M", About: "client stream of 1 MiB messages", Kind: "send", Size: 1 << 20, InFlight: 1},
 	{Name: "unary-64/receive", About: "64 B echo beside a server stream of 64 KiB messages, 99th percentile", Kind: "unary", Size: 64, InFlight: 1, Flood: "receive"},
 	{Name: "unary-64/send", About: "64 B echo beside a client stream of 64 KiB messages, 99th percentile", Kind: "unary", Size: 64, InFlight: 1, Flood: "send"},
+	{Name: "unary-64/receive/apart", About: "64 B echo, a server stream of 64 KiB messages on another connection, 99th percentile", Kind: "unary", Size: 64, InFlight: 1, Flood: "receive", Apart: true},
 	{Name: "unary-64/8/blocks", About: "64 B echo, 8 in flight, one handler in 1000 blocks for 10 ms, 99th percentile", Kind: "unary", Size: 64, InFlight: 8, Blocks: true},
 	{Name: "dial", About: "new connection and its first call", Kind: "dial", Size: 64, InFlight: 1},
 	{Name: "transport-64", About: "transport alone: 64 B to and fro", Kind: "unary", Size: 64, InFlight: 1, Transport: true, Long: 2},
@@ -100,6 +107,9 @@ func limit(goos string) string {
 
 // takes reports whether the contender takes part in the line.
 func (l line) takes(goos, name string) bool {
+	if isMixed(name) {
+		return slices.Contains(mixedLines, l.Name)
+	}
 	isTransport := name == transportName || name == rival(goos)
 	if l.Transport {
 		return isTransport
