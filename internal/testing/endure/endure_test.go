@@ -27,7 +27,7 @@ import (
 )
 
 var (
-	length = flag.Duration("for", 20*time.Second, "how long TestEndure lasts")
+	length = flag.Duration("for", usualLength(), "how long TestEndure lasts")
 	seed   = flag.Uint64("seed", 0, "what the order of troubles in TestEndure comes from; 0 is a random one")
 )
 
@@ -45,9 +45,18 @@ type run struct {
 	started time.Time
 }
 
+// usualLength is a minute. Under Wine, where other long tests wait for the same
+// Wine server, it is less.
+func usualLength() time.Duration {
+	if dotnetpeer.UnderWine() {
+		return 20 * time.Second
+	}
+	return time.Minute
+}
+
 // TestEndure: servers and clients of both engines and of .NET, and clients of Node
-// and Python, under troubles in a random order. Each call is answered and served once, or fails by what has
-// happened to its server; nothing grows.
+// and Python, under troubles in a random order. Each call is answered and served
+// once, or fails by what has happened to its server; nothing grows.
 //
 // Jumps of the clock are not among the troubles: the clock is the whole machine's.
 // Go measures all that waits by the monotonic clock, which doesn't jump.
