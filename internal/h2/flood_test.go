@@ -144,6 +144,34 @@ func TestDeadlinesEnd(t *testing.T) {
 	})
 }
 
+// TestInterruptWithinHeaderBlock: a reader that is called back within a header
+// block goes on, and the block's time with it.
+func TestInterruptWithinHeaderBlock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &recorder{serve: func(*Stream) {}}
+		c, p := newConn(t, h, true, Limits{})
+		block := p.block(requestFields...)
+		raw(http2.FrameHeaders, http2.FlagHeadersEndStream, 1, string(block[:5]))(p)
+		synctest.Wait()
+		c.car.Interrupt()
+		time.Sleep(5 * time.Second)
+		raw(http2.FrameContinuation, http2.FlagContinuationEndHeaders, 1, string(block[5:]))(p)
+		synctest.Wait()
+		if err := h.ended(); err != nil {
+			t.Fatal(err)
+		}
+		raw(http2.FrameHeaders, http2.FlagHeadersEndStream, 3, string(block[:5]))(p)
+		synctest.Wait()
+		c.car.Interrupt()
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		if err := h.ended(); err == nil || !strings.Contains(err.Error(), "took longer") {
+			t.Errorf("after 11 s: %v", err)
+		}
+	})
+}
+
 // TestFirstFrame: whatever comes in place of SETTINGS ends the connection.
 func TestFirstFrame(t *testing.T) {
 	t.Parallel()

@@ -1,5 +1,7 @@
 package h2
 
+import "time"
+
 // At a server the connection's own goroutine reads, and may run a call's handler
 // itself, which saves waking another. If the handler doesn't return soon the
 // sentinel starts another reader; the first is then no more than the handler's.
@@ -69,10 +71,18 @@ func (c *Conn) serve() {
 // shrug is err without an interruption that was for a reader before, or has done
 // what it was for.
 func (c *Conn) shrug(err error) error {
-	if err == nil || !isInterrupt(err) || !c.Settled() || c.rd.blockID != 0 {
+	if err == nil || !isInterrupt(err) || !c.Settled() {
 		return err
 	}
-	c.car.Resume()
+	if c.rd.blockID == 0 {
+		c.car.Resume()
+		return nil
+	}
+	end := c.rd.blockSince.Add(c.lim.HeaderTime)
+	if !time.Now().Before(end) {
+		return err
+	}
+	c.car.SetReadDeadline(end)
 	return nil
 }
 
