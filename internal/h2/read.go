@@ -51,7 +51,7 @@ type reader struct {
 
 // ids are the last that were added.
 type ids struct {
-	all [64]uint32
+	all [56]uint32 // so that a Conn fits into 1792 bytes
 	n   int
 }
 
