@@ -131,6 +131,61 @@ func TestIdle(t *testing.T) {
 	})
 }
 
+// TestReadOn: while the receiver of large messages is busy with one, the next is
+// read; afterwards the connection serves calls as before, and rests.
+func TestReadOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const size = 40000
+		c, p := newConn(t, &recorder{}, false, Limits{})
+		st := open(t, c, &Write{End: true})
+		st.MaxMessage = 1 << 20
+		p.headers(1, false, ":status", "200")
+		message := append([]byte{0, 0, size >> 16, size >> 8 & 0xff, size & 0xff}, make([]byte, size)...)
+		got := make(chan int)
+		for range 2 * bulkReads { // by then the receiver has read itself
+			go func() {
+				b, _, _ := st.Next(context.Background())
+				got <- len(b)
+			}()
+			synctest.Wait()
+			p.sendData(1, false, message)
+			if n := <-got; n != size {
+				t.Fatalf("a message of %d bytes", n)
+			}
+		}
+		start := time.Now()
+		p.sendData(1, false, message)
+		synctest.Wait()
+		// Were nobody reading, the sentinel would see to it some ticks later.
+		if n, took := c.unread.Load(), time.Since(start); n != int64(len(message)) || took > 0 {
+			t.Errorf("of the next message %d bytes were read within %v while the receiver was busy", n, took)
+		}
+		p.headers(1, true, "grpc-status", "0")
+		if b, _, err := st.Next(context.Background()); len(b) != size || err != nil {
+			t.Fatalf("the last message: %d bytes, %v", len(b), err)
+		}
+		if _, _, err := st.Next(context.Background()); err != io.EOF {
+			t.Errorf("the end: %v", err)
+		}
+		st.Release(Cancel)
+		time.Sleep(time.Second)
+		c.mu.Lock()
+		if cap(c.out.arena)+cap(c.spare.arena) > 1<<10 {
+			t.Errorf("buffers of %d bytes are kept by a connection that rests", cap(c.out.arena)+cap(c.spare.arena))
+		}
+		c.mu.Unlock()
+		for id := uint32(3); id < 3+4*bulkReads; id += 2 {
+			st := open(t, c, &Write{End: true})
+			p.headers(id, true, ":status", "200", "grpc-status", "0")
+			if err := st.WaitEnd(context.Background()); err != nil || !st.Received().Ended {
+				t.Errorf("a call afterwards: %v", err)
+			}
+			st.Release(Cancel)
+		}
+	})
+}
+
 // TestLeaders: callers that wait at once get their own answers in any order, and
 // one that gives up while it reads for all leaves the others unharmed.
 func TestLeaders(t *testing.T) {

@@ -114,6 +114,7 @@ func (c *Conn) tick() bool {
 		if c.quiet < restTicks {
 			return true
 		}
+		c.trim()
 		c.watch.Store(false)
 		if len(c.token) > 0 {
 			return false // it will call us when it leaves
