@@ -45,7 +45,7 @@ func TestSoakSimulation(t *testing.T) {
 		from = rand.Uint64N(1 << 40)
 	}
 	if runs == 0 {
-		runs = soak.N(1500)
+		runs = soak.N(1000)
 	}
 	var all simTotals
 	done := 0
