@@ -213,3 +213,27 @@ func TestReleaseGivesBack(t *testing.T) {
 		})
 	}
 }
+
+// TestPaddingIsGivenBack: padding counts against a stream's window and is given
+// back with the messages.
+func TestPaddingIsGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		h := &recorder{serve: func(st *Stream) {
+			for err == nil {
+				_, _, err = st.Next(context.Background())
+			}
+		}}
+		_, p := newConn(t, h, true, Limits{StreamWindow: defaultWindow})
+		p.headers(1, false, requestFields...)
+		for range 1000 {
+			p.write(func() error { return p.fr.WriteDataPadded(1, false, message(0), make([]byte, 255)) })
+			synctest.Wait()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.sendData(1, true, nil)
+	})
+}
