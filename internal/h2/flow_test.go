@@ -237,3 +237,15 @@ func TestPaddingIsGivenBack(t *testing.T) {
 		p.sendData(1, true, nil)
 	})
 }
+
+// TestRoomIsEarned: the length of a message that hasn't come takes no memory.
+func TestRoomIsEarned(t *testing.T) {
+	t.Parallel()
+	var in inbox
+	in.add([]byte{0, 0, 0x40, 0, 0}, 4<<20)
+	in.add(make([]byte, 1000), 4<<20)
+	if n := cap(in.buf); n > 128<<10 {
+		t.Errorf("1000 bytes of a message of 4 MiB take %d", n)
+	}
+	in.free()
+}

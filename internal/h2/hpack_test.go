@@ -174,16 +174,17 @@ func TestDecodeLimits(t *testing.T) {
 func TestDecodeMalformed(t *testing.T) {
 	t.Parallel()
 	for name, block := range map[string]string{
-		"index 0":                      "\x80",
-		"index beyond the tables":      "\xbe",
-		"integer of many bytes":        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-		"integer cut off":              "\xff\x80",
-		"name beyond the tables":       "\x7f\x00\x00",
-		"string longer than the block": "\x00\x05abc",
-		"no value":                     "\x00\x01a",
-		"bad Huffman code":             "\x00\x81\xff\x01a",
-		"size after a field":           "\x88\x20",
-		"size beyond ours":             "\x3f\xe2\x1f",
+		"index 0":                        "\x80",
+		"index beyond the tables":        "\xbe",
+		"integer of many bytes":          "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+		"integer of six bytes and small": "\x04\x7f\x81\x80\x80\x80\x80\x00" + strings.Repeat("x", 128),
+		"integer cut off":                "\xff\x80",
+		"name beyond the tables":         "\x7f\x00\x00",
+		"string longer than the block":   "\x00\x05abc",
+		"no value":                       "\x00\x01a",
+		"bad Huffman code":               "\x00\x81\xff\x01a",
+		"size after a field":             "\x88\x20",
+		"size beyond ours":               "\x3f\xe2\x1f",
 	} {
 		if _, _, err := newDecoder(Limits{}).decode([]byte(block)); err == nil {
 			t.Errorf("%s: no error", name)
