@@ -89,7 +89,7 @@ func serveInTurn(ctx context.Context, srv engine.Server, name string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("ready") // all that could fail has not: from here on there is a new server
+	fmt.Println("ready") // everything that can fail has succeeded: the new server is up
 	err = srv.Serve(lis) // the first Accept takes over
 	if errors.Is(err, namedpipe.ErrReplaced) {
 		err = nil // a newer server has the name

@@ -17,11 +17,11 @@ import (
 
 // snippet: host
 
-// Ask starts a plug-in, asks it for a greeting, and stops it.
+// Ask starts a plug-in, gets a greeting from it, and stops it.
 func Ask(ctx context.Context, cfg child.Config, cmd *exec.Cmd, name string) (string, error) {
 	p, err := cfg.Start(ctx, cmd)
 	if err != nil {
-		return "", err // with the plug-in's last lines, if it has died
+		return "", err // if the plug-in exited, its last lines are in the error
 	}
 	reply, err := greetpb.NewGreeterClient(p.Conn()).SayHello(ctx, &greetpb.HelloRequest{Name: name})
 	if cerr := p.Close(); err == nil {
@@ -38,7 +38,7 @@ func Ask(ctx context.Context, cfg child.Config, cmd *exec.Cmd, name string) (str
 func Child(ctx context.Context) error {
 	lis, err := child.Listen(ctx)
 	if err != nil {
-		return err // errors.Is child.ErrNoParent if started by hand
+		return err // child.ErrNoParent if no parent started this program
 	}
 	srv := grpc.NewServer(grpcpipe.ServerOptions()...)
 	lis.Register(srv, child.Info{Version: "1.0.0"})
