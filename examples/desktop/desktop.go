@@ -1,6 +1,6 @@
-// Package desktop is the client of examples/service in a desktop program: it
-// accepts only the real service, says when that is down, and goes on when it is
-// back. csharp and node beside this file do the same in their languages.
+// Package desktop is the client of examples/service in a desktop program. It
+// accepts only the real service, shows when the service is down, and reconnects
+// when it is back. csharp and node do the same in their languages.
 package desktop
 
 import (
@@ -18,9 +18,9 @@ import (
 
 // snippet: client
 
-// Connect returns a channel to the service, which need not run yet. Nothing is
-// sent to a server of any account but the service's own: not to one of this
-// user's, and not to another one of the system's.
+// Connect returns a channel to the service, which need not be running yet. The
+// channel sends nothing to a server of any other account, this user's and the
+// system's included.
 func Connect(pipe, account string) (*grpc.ClientConn, error) {
 	want, err := namedpipe.LookupUser(account)
 	if err != nil {
@@ -38,7 +38,7 @@ func Connect(pipe, account string) (*grpc.ClientConn, error) {
 	return grpcpipe.NewClient(pipe, grpcpipe.WithDialer(&namedpipe.Dialer{Server: trust}))
 }
 
-// Greet waits for the service, but no longer than a user would.
+// Greet calls the service. It waits 5 seconds for it to come up.
 func Greet(ctx context.Context, conn *grpc.ClientConn, name string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -46,7 +46,7 @@ func Greet(ctx context.Context, conn *grpc.ClientConn, name string) (string, err
 	return reply.GetMessage(), err
 }
 
-// Watch calls show with what a status line says, now and whenever it changes,
+// Watch calls show with the text of a status line, now and whenever it changes,
 // until ctx ends.
 func Watch(ctx context.Context, conn *grpc.ClientConn, show func(string)) {
 	said := ""
@@ -57,10 +57,10 @@ func Watch(ctx context.Context, conn *grpc.ClientConn, show func(string)) {
 		case connectivity.Ready:
 			text = "Connected."
 		case connectivity.Idle:
-			conn.Connect() // a desktop program wants to know before it calls
+			conn.Connect() // to show the state before the first call
 			text = said
 		case connectivity.Connecting:
-			text = said // for a moment
+			text = said // this state is brief
 		}
 		if text != said {
 			said = text

@@ -31,7 +31,7 @@ const (
 // have ended. It calls ready, if that is not nil, once clients can connect.
 func Serve(ctx context.Context, pipe string, ready func()) error {
 	lc := namedpipe.ListenConfig{
-		// Every user of this machine may call; who it is, the handlers see.
+		// Every user of this machine may connect; handlers see who calls.
 		Access: namedpipe.Access{Who: namedpipe.LocalUsers},
 		// A new version takes the name over without a failed call.
 		TakeOver: true,
@@ -53,7 +53,7 @@ func Serve(ctx context.Context, pipe string, ready func()) error {
 	}
 	err = srv.Serve(lis)
 	if errors.Is(err, namedpipe.ErrReplaced) || errors.Is(err, grpc.ErrServerStopped) {
-		err = nil // a newer version has the name, or ctx ended just now
+		err = nil // a newer version has the name, or ctx has ended
 	}
 	srv.GracefulStop()
 	return err

@@ -19,9 +19,9 @@ func runManaged() (bool, error) { return false, nil }
 
 // snippet: systemd
 
-// units are the socket, which systemd opens at boot and keeps while the service
-// restarts, and the service, which starts with its first client and runs as a
-// user of its own that exists only as long.
+// units returns the socket unit, whose socket systemd opens at boot and keeps
+// while the service restarts, and the service unit. The service starts with its
+// first client and runs as a dynamic user, which exists only while it runs.
 func units(exe string) map[string]string {
 	return map[string]string{
 		".socket": `[Unit]
