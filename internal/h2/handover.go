@@ -95,10 +95,10 @@ func (st *Stream) endTurn() bool {
 	return true
 }
 
-// mayRead reports whether the stream's handler, which has the role, should read
-// for the connection itself. st.mu is held.
-func (st *Stream) mayRead() bool {
-	return st.talks && (st.mean <= shortTurn || st.mean <= shortTurnAlone && st.rconn.Busy() == 1)
+// quickEnough reports whether a handler that works for so long on a message should
+// read for the connection.
+func (c *Conn) quickEnough(turn time.Duration) bool {
+	return turn <= shortTurn || turn <= shortTurnAlone && c.Busy() == 1
 }
 
 // giveUpRole has another goroutine read if the stream's handler has the role.

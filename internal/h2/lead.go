@@ -15,7 +15,7 @@ func (st *Stream) wait(ctx context.Context, w want) error {
 	// Nothing would call a handler with a deadline back from reading.
 	st.talks = st.rconn.server && st.spoke.Swap(false) && ctx.Done() == nil
 	had := st.endTurn()
-	reads := had && st.mayRead()
+	talks, mean := st.talks, st.mean
 	st.mu.Unlock()
 	c := st.conn
 	c.giveBack(st, more, starving)
@@ -25,7 +25,7 @@ func (st *Stream) wait(ctx context.Context, w want) error {
 		st.mu.Unlock()
 	}()
 	if c.server {
-		return st.awaitMessage(ctx, had, reads)
+		return st.awaitMessage(ctx, had, had && talks && c.quickEnough(mean))
 	}
 	select {
 	case c.token <- struct{}{}:
