@@ -62,8 +62,8 @@ func (c *Conn) wakeHeir(role bool) bool {
 	c.rd.heir = heir{}
 	h.st.mu.Lock()
 	defer h.st.mu.Unlock()
-	if !h.st.of(c, h.id) || !h.st.toWake {
-		return false // something else has woken it
+	if !h.st.of(c, h.id) || !h.st.toWake || !h.st.satisfied(h.st.want) {
+		return false // something else has woken it, perhaps so long ago that it waits again
 	}
 	if role {
 		h.st.beginTurn(c)
@@ -121,6 +121,9 @@ func (st *Stream) awaitMessage(ctx context.Context, had, reads bool) error {
 		c.rd.guest = false
 		if err == nil {
 			c.wakeHeir(false)
+			if st.ending() {
+				break // and so may be the handler's interest in what comes
+			}
 			if st.turn(c) {
 				return nil
 			}
@@ -132,7 +135,8 @@ func (st *Stream) awaitMessage(ctx context.Context, had, reads bool) error {
 		}
 		if err != nil {
 			c.readFailed(err)
-			return nil // the stream has ended
+			had = false // nobody reads any more; whoever has ended the connection ends the stream
+			break
 		}
 	}
 	if had {
@@ -142,6 +146,13 @@ func (st *Stream) awaitMessage(ctx context.Context, had, reads bool) error {
 		go c.serve()
 	}
 	return st.follow(ctx, nil)
+}
+
+// ending reports whether nothing more comes on the stream.
+func (st *Stream) ending() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.ended || st.err != nil
 }
 
 // turn begins a turn of the handler if what it waits for is there.

@@ -146,6 +146,9 @@ func (st *Stream) endLocked(err error) {
 			st.watcher.StreamEnded(err)
 		}
 	}
+	if st.leads { // for the reader itself it is false
+		st.rconn.car.Interrupt()
+	}
 	st.wakeReceiver()
 }
 
@@ -196,9 +199,6 @@ func (st *Stream) Retire(code Code) {
 	starving := st.uncount()
 	st.inbox.free()
 	st.endLocked(&StreamError{Code: code})
-	if st.leads {
-		st.conn.car.Interrupt()
-	}
 	st.mu.Unlock()
 	st.conn.giveBack(st, 0, starving)
 	st.wakeSender()
