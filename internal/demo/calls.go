@@ -18,13 +18,13 @@ import (
 	"github.com/grpcpipe/grpcpipe/internal/demo/demopb"
 )
 
-// step is one call to show. run checks everything that it returns to be shown.
+// A step is one call to show. Everything that run returns has been checked.
 type step struct {
 	name string
 	run  func(context.Context, grpc.ClientConnInterface) (shown, error)
 }
 
-// shown is what the two sides saw.
+// shown is what each side saw.
 type shown struct{ client, server string }
 
 // stepLimit bounds one step.
@@ -49,7 +49,7 @@ func greeting(ctx context.Context, conn grpc.ClientConnInterface) (shown, error)
 	if got := reply.GetMessage(); got != want {
 		return shown{}, fmt.Errorf("got %q, want %q", got, want)
 	}
-	return shown{fmt.Sprintf("got %q", want), fmt.Sprintf("was told %q", name)}, nil
+	return shown{fmt.Sprintf("got %q", want), fmt.Sprintf("got %q", name)}, nil
 }
 
 func serverStream(ctx context.Context, conn grpc.ClientConnInterface) (shown, error) {
@@ -81,7 +81,7 @@ func clientStream(ctx context.Context, conn grpc.ClientConnInterface) (shown, er
 	}
 	for i := range int64(n) {
 		if err := stream.Send(&demopb.Number{Value: i + 1}); err != nil {
-			break // CloseAndRecv tells the reason
+			break // CloseAndRecv returns the reason
 		}
 	}
 	total, err := stream.CloseAndRecv()
@@ -141,15 +141,15 @@ func deadline(ctx context.Context, conn grpc.ClientConnInterface) (shown, error)
 	if took < limit/2 || took > limit+time.Second {
 		return shown{}, fmt.Errorf("the deadline of %v fired after %v", limit, took)
 	}
-	// The server ends the call by its own clock or because the client gave it
-	// up, whichever comes first.
+	// The server ends the call by its own clock or because the client canceled
+	// it, whichever comes first.
 	reason, err := seen(ctx, conn, id, context.DeadlineExceeded, context.Canceled)
 	if err != nil {
 		return shown{}, err
 	}
 	return shown{
-		fmt.Sprintf("gave the call %v: DeadlineExceeded after %v", limit, took.Round(time.Millisecond)),
-		"knew of the deadline; saw the call end: " + reason,
+		fmt.Sprintf("set a deadline of %v: DeadlineExceeded after %v", limit, took.Round(time.Millisecond)),
+		"got the deadline; saw the call end: " + reason,
 	}, nil
 }
 
@@ -171,7 +171,7 @@ func cancellation(ctx context.Context, conn grpc.ClientConnInterface) (shown, er
 	return shown{"canceled the call: Canceled", "saw the call end: " + reason}, nil
 }
 
-// waitFor makes a call of Wait, calls arrived once the server has it, and
+// waitFor calls Wait, calls arrived once the server has the call, and
 // returns the call's error.
 func waitFor(ctx context.Context, conn grpc.ClientConnInterface, id string, arrived func(hasDeadline bool) error) error {
 	stream, err := demopb.NewDemoClient(conn).Wait(ctx, &demopb.WaitRequest{Id: id})
@@ -223,10 +223,10 @@ func richError(ctx context.Context, conn grpc.ClientConnInterface) (shown, error
 	if !slices.Equal(got, want) {
 		return shown{}, fmt.Errorf("got the details %q, want %q", got, want)
 	}
-	return shown{"InvalidArgument: " + strings.Join(got, ", "), "refused an order without item, of amount -1"}, nil
+	return shown{"InvalidArgument: " + strings.Join(got, ", "), "refused an order with no item and amount -1"}, nil
 }
 
-// orNil makes an error that can be wrapped out of one that may be nil.
+// orNil returns err, or an error that says that there was none.
 func orNil(err error) error {
 	if err == nil {
 		return errors.New("no error")

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -15,7 +14,7 @@ import (
 const (
 	// startLimit bounds the start of a server process.
 	startLimit = 10 * time.Second
-	// endLimit is what a server process has to end when nobody looks at how.
+	// endLimit bounds the end of a server process whose exit status is ignored.
 	endLimit = time.Second
 )
 
@@ -37,16 +36,15 @@ func startChild(ctx context.Context, cmd *exec.Cmd) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A pipe of our own, because Wait closes the one of StdoutPipe under its
-	// reader.
+	// Not StdoutPipe: Wait would close it while it is being read.
 	out, in := io.Pipe()
 	c := &child{cmd: cmd, stdin: stdin, ended: make(chan struct{}), began: time.Now()}
-	// The end of ctx asks the process to end, which lets it remove its socket;
-	// if it doesn't, it is killed after WaitDelay.
+	// When ctx ends, ask the process to end, so that it can remove its socket.
+	// It is killed after WaitDelay if it doesn't.
 	cmd.Cancel = stdin.Close
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = in, &c.stderr, endLimit
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("the server process could not be started: %w", err)
+		return nil, fmt.Errorf("start the server process: %w", err)
 	}
 	go func() {
 		c.err = cmd.Wait()
@@ -74,24 +72,23 @@ func startChild(ctx context.Context, cmd *exec.Cmd) (*child, error) {
 		return c, nil
 	case <-ctx.Done():
 		c.end()
-		return nil, fmt.Errorf("the server process was not ready: %w; standard error: %s", ctx.Err(), &c.stderr)
+		return nil, fmt.Errorf("the server process did not become ready: %w; standard error: %s", ctx.Err(), &c.stderr)
 	}
 }
 
 func (c *child) pid() int { return c.cmd.Process.Pid }
 
-// kill ends the process at once and waits until it is gone. It may be called
-// again.
+// kill kills the process and waits until it is gone. It may be called more than
+// once.
 func (c *child) kill() {
 	c.cmd.Process.Kill() // fails only if it has ended
 	<-c.ended
 }
 
-// end ends the process in whatever way it takes, and waits until it is gone.
+// end asks the process to end, kills it if it doesn't, and waits until it is gone.
 func (c *child) end() { c.stop(endLimit) }
 
-// stop asks the process to end, as it does when its standard input ends, and
-// waits for it.
+// stop asks the process to end by closing its standard input, and waits for it.
 func (c *child) stop(limit time.Duration) error {
 	c.stdin.Close()
 	late := time.NewTimer(limit)
@@ -104,6 +101,6 @@ func (c *child) stop(limit time.Duration) error {
 		return nil
 	case <-late.C:
 		c.kill()
-		return errors.New("the server process did not stop when asked and was killed")
+		return fmt.Errorf("the server process did not stop in %v and was killed", limit)
 	}
 }

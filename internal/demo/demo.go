@@ -21,29 +21,29 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// A Config is what a demo needs from its surroundings.
+// A Config configures a demo.
 type Config struct {
-	// Command makes the command of a server process, one that calls Serve
-	// with the given name of a pipe. It must be made with exec.CommandContext.
+	// Command returns the command of a server process that calls Serve with
+	// the given pipe name. It must use exec.CommandContext.
 	Command func(ctx context.Context, pipe string) (*exec.Cmd, error)
-	// Out takes the report.
+	// Out is where the report is written.
 	Out io.Writer
-	// Color allows escape sequences in it, and JSON makes each line an object.
+	// Color allows escape sequences in the report. JSON makes each line an object.
 	Color, JSON bool
 }
 
 const (
-	// demoLimit bounds the whole; it takes two or three seconds.
+	// demoLimit bounds the whole demo, which takes a second or two.
 	demoLimit = 30 * time.Second
 	// stopLimit bounds the orderly end of the server process.
 	stopLimit = 5 * time.Second
-	// noticeLimit bounds the time until a client knows that its server is gone.
+	// noticeLimit bounds the time until a client notices that its server is gone.
 	noticeLimit = time.Second
 )
 
-// Run runs the demo. It returns an error as soon as anything differs from what
-// was to be expected; what it has written until then was right. The server
-// process is gone when it returns.
+// Run runs the demo. It returns an error as soon as a result isn't the expected
+// one; whatever it has written before is correct. When it returns, the server
+// process has ended.
 func Run(ctx context.Context, cfg Config) error {
 	interrupted := ctx
 	ctx, cancel := context.WithTimeout(ctx, demoLimit)
@@ -112,7 +112,7 @@ func (d *demo) start(ctx context.Context) error {
 	return nil
 }
 
-// meet checks that it is the child that answers, on the pipe that was meant.
+// meet checks that the child answers, on the expected pipe.
 func (d *demo) meet(ctx context.Context, conn *grpc.ClientConn) error {
 	if err := d.checkInfo(ctx, conn); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (d *demo) meet(ctx context.Context, conn *grpc.ClientConn) error {
 func (d *demo) checkInfo(ctx context.Context, conn grpc.ClientConnInterface, opts ...grpc.CallOption) error {
 	info, err := demopb.NewDemoClient(conn).Info(ctx, &demopb.InfoRequest{}, opts...)
 	if err != nil {
-		return fmt.Errorf("asking the server who it is: %w", err)
+		return fmt.Errorf("ask the server for its process: %w", err)
 	}
 	if got, want := info.GetProcessId(), int64(d.server.pid()); got != want {
 		return fmt.Errorf("process %d answered, the server is process %d", got, want)
@@ -161,8 +161,8 @@ func runStep(ctx context.Context, conn grpc.ClientConnInterface, s step) (shown,
 }
 
 func (d *demo) speed(ctx context.Context, conn *grpc.ClientConn) error {
-	// Both get the options that matter here explicitly, since a pipe's channel
-	// has them and a TCP channel has not.
+	// A TCP channel lacks the options that a pipe's channel has: set those that
+	// matter here, so that both are alike.
 	tcp, err := grpcpipe.NewClient(d.server.tcp,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
 		grpc.WithStaticStreamWindowSize(8<<20), grpc.WithStaticConnWindowSize(64<<20),
@@ -175,15 +175,15 @@ func (d *demo) speed(ctx context.Context, conn *grpc.ClientConn) error {
 	if err != nil {
 		return fmt.Errorf("measuring: %w", err)
 	}
-	d.out.head("The time of a call, 2 000 each way")
+	d.out.head("The time of a call, 2,000 calls over each")
 	d.out.row("", "median", "99th percentile")
 	d.out.row("named pipe", micros(overPipe.median), micros(overPipe.p99))
 	d.out.row("TCP loopback", micros(overTCP.median), micros(overTCP.p99))
 	return nil
 }
 
-// failure kills the server in mid-call, starts another and measures how the
-// same channel fares.
+// failure kills the server during a call, starts another and measures when the
+// same channel works again.
 func (d *demo) failure(ctx context.Context, conn *grpc.ClientConn) error {
 	var killed time.Time
 	old := d.server
@@ -201,10 +201,10 @@ func (d *demo) failure(ctx context.Context, conn *grpc.ClientConn) error {
 	if noticed > noticeLimit {
 		return fmt.Errorf("server killed in mid-call: the client knew after %v, limit %v", noticed, noticeLimit)
 	}
-	d.out.head("A server that dies, and the next one")
+	d.out.head("A server that is killed, and the next one")
 	d.out.sides("killed mid-call", shown{"Unavailable after " + millis(noticed), fmt.Sprintf("process %d is gone", old.pid())})
 
-	// The call is made while no server is there; it is served by the next one.
+	// The call starts while there is no server; the next one serves it.
 	served := make(chan error, 1)
 	var back time.Time
 	go func() {
@@ -226,7 +226,7 @@ func (d *demo) failure(ctx context.Context, conn *grpc.ClientConn) error {
 		return fmt.Errorf("after the restart: process %d answered, which was killed", old.pid())
 	}
 	d.out.sides("restarted", shown{
-		fmt.Sprintf("the same channel works again %s after the start of the process", millis(back.Sub(d.server.began))),
+		fmt.Sprintf("the same channel works again %s after the new process started", millis(back.Sub(d.server.began))),
 		fmt.Sprintf("process %d, listening after %s", d.server.pid(), millis(d.server.ready.Sub(d.server.began))),
 	})
 	return nil

@@ -1,4 +1,4 @@
-// Package demo is `grpcpipe demo`: a server in one process and a client in
-// another, joined by a named pipe, and every kind of call between them. Nothing
-// is shown that was not checked.
+// Package demo is `grpcpipe demo`: a server and a client in two processes,
+// connected by a named pipe, and every kind of call between them. Everything that
+// it shows has been checked.
 package demo

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// printer writes the report in columns, or as one JSON object a line. Its first
-// error is kept and ends it.
+// A printer writes the report in columns, or as one JSON object per line. After
+// its first error, which it keeps, it writes nothing.
 type printer struct {
 	w       io.Writer
 	color   bool

@@ -26,9 +26,9 @@ import (
 // address of its TCP listener follows.
 const readyPrefix = "ready "
 
-// Serve is the server process: it serves on the pipe, and the greeter alone on
-// a TCP port of 127.0.0.1 for the comparison, until stdin ends. So it can't
-// outlive the client, however that ends.
+// Serve is the server process. Until stdin ends it serves on the pipe and, for
+// the comparison, the greeter also on a TCP port of 127.0.0.1. The end of stdin
+// also means that it can't outlive the client.
 func Serve(ctx context.Context, pipe string, stdin io.Reader, stdout io.Writer) error {
 	lis, err := namedpipe.Listen(ctx, pipe)
 	if err != nil {
@@ -90,8 +90,8 @@ type wait struct {
 	reason string
 }
 
-// waitOf returns the wait of the given id. The call and the question about it
-// may come in any order.
+// waitOf returns the wait with the given id. Wait and Seen may be called in any
+// order.
 func (s *demoServer) waitOf(id string) *wait {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,16 +13,16 @@ import (
 
 const (
 	// speedCalls is how many calls are measured over each transport, in rounds
-	// that take turns so that neither has a better moment than the other.
+	// that alternate, so that a busy moment of the machine affects both.
 	speedCalls  = 2000
 	speedRounds = 20
 	speedWarmUp = 200
 )
 
-// latency is the outcome over one transport.
+// A latency is the result over one transport.
 type latency struct{ median, p99 time.Duration }
 
-// measure greets over both channels in turn.
+// measure measures greetings over both channels in turn.
 func measure(ctx context.Context, pipe, tcp grpc.ClientConnInterface) (overPipe, overTCP latency, err error) {
 	var times [2][]time.Duration
 	conns := []grpc.ClientConnInterface{pipe, tcp}
