@@ -84,8 +84,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestRun runs two contenders for a moment, one that isn't there and one that
-// dies, and makes tables and charts of it.
+// TestRun runs two contenders for a moment, one that doesn't exist and one that
+// dies, and makes tables and charts of the results.
 func TestRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -172,7 +172,7 @@ func TestDocsAreCurrent(t *testing.T) {
 	}
 }
 
-// TestDeadServer: the rest of the table is made without it.
+// TestDeadServer: a run goes on without a server that has died.
 func TestDeadServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")

@@ -55,13 +55,13 @@ func dotnetCommand(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(program, args...)
 	cmd.Stderr = os.Stderr
 	if runtime.GOOS == "windows" {
-		// What .NET makes of newer vector instructions fails under Wine.
+		// .NET's code for newer vector instructions computes wrong results under Wine.
 		cmd.Env = append(os.Environ(), "DOTNET_EnableAVX=0")
 	}
 	return cmd
 }
 
-// A dotnetServer is a server of another program, in the guise of a listener.
+// A dotnetServer is a net.Listener that stands for a server in another program.
 type dotnetServer struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -81,7 +81,7 @@ func startDotnet(program, addr string) (*dotnetServer, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	// It says "ready" when it listens, and nothing after that.
+	// It prints "ready" once it listens, and nothing after that.
 	if s, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		cmd.Process.Kill()
 		return nil, fmt.Errorf("%s said %q and not that it is ready: %w", program, s, err)
@@ -92,7 +92,7 @@ func startDotnet(program, addr string) (*dotnetServer, error) {
 func (s *dotnetServer) Accept() (net.Conn, error) { return nil, net.ErrClosed }
 func (s *dotnetServer) Addr() net.Addr            { return pipeName(s.addr) }
 
-// Close asks the server to stop, and stops it if it doesn't.
+// Close asks the server to stop, and kills it if it doesn't.
 func (s *dotnetServer) Close() error {
 	s.stdin.Close()
 	time.AfterFunc(time.Second, func() { s.cmd.Process.Kill() })
@@ -105,7 +105,8 @@ type pipeName string
 func (pipeName) Network() string  { return "pipe" }
 func (a pipeName) String() string { return string(a) }
 
-// dotnetLoad runs the client. It compiles as it goes, so it gets more time.
+// dotnetLoad runs the client for longer than others: it is slow until its
+// just-in-time compiler has finished.
 func dotnetLoad(program, addr string, l line, d time.Duration) (*outcome, error) {
 	args := []string{"bench", "--pipe", addr, "--concurrency", strconv.Itoa(l.InFlight), "--payload", strconv.Itoa(l.Size),
 		"--seconds", strconv.FormatFloat(max(5*d, time.Second).Seconds(), 'f', 2, 64)}

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// message is what all contenders with protobuf carry.
+// A message is what all contenders with protobuf carry.
 type message = wrapperspb.BytesValue
 
 func init() {
@@ -48,8 +48,8 @@ func serveGRPC(lis net.Listener, opts ...grpc.ServerOption) error {
 	return srv.Serve(lis)
 }
 
-// echoService is written by hand for want of a method that takes a message of
-// one field, so that every contender encodes the same bytes.
+// echoService is not generated: its message has one field, so that every contender
+// encodes the same bytes.
 var echoService = grpc.ServiceDesc{
 	ServiceName: "bench.Echo",
 	HandlerType: (*any)(nil),
@@ -107,7 +107,7 @@ func handleEcho(_ any, ctx context.Context, dec func(any) error, in grpc.UnarySe
 
 var blockCount atomic.Int64
 
-// order is the message that asks for count messages of a size.
+// order returns the request for count messages of the given size.
 func order(size, count int) *message {
 	b := binary.LittleEndian.AppendUint32(nil, uint32(size))
 	return &message{Value: binary.LittleEndian.AppendUint32(b, uint32(count))}
@@ -120,7 +120,7 @@ func readOrder(m *message) (size, count int) {
 	return int(binary.LittleEndian.Uint32(m.Value)), int(binary.LittleEndian.Uint32(m.Value[4:]))
 }
 
-// give answers an order.
+// give sends the messages that an order requests.
 func give(m *message, send func(any) error) error {
 	size, count := readOrder(m)
 	out := &message{Value: make([]byte, size)}
@@ -132,7 +132,7 @@ func give(m *message, send func(any) error) error {
 	return nil
 }
 
-// take counts messages to the end of their stream.
+// take counts messages up to the end of the stream.
 func take(recv func(any) error) (n int, err error) {
 	for ; ; n++ {
 		switch err := recv(new(message)); err {
@@ -145,7 +145,7 @@ func take(recv func(any) error) (n int, err error) {
 	}
 }
 
-// upload sends count messages on a stream and learns that all have arrived.
+// upload sends count messages on a stream and waits until all have arrived.
 func upload(st interface {
 	SendMsg(any) error
 	RecvMsg(any) error

@@ -16,7 +16,7 @@ import (
 // mixedLines are those of the contenders with one end in .NET.
 var mixedLines = []string{"unary-64/1", "unary-64/64"}
 
-// A mix is two contenders with the same program of .NET's at one end.
+// A mix is two contenders with the same .NET program at one end.
 type mix struct{ name, base, about string }
 
 var mixes = []mix{

@@ -22,8 +22,8 @@ func init() {
 	})
 }
 
-// The raw contenders speak frames of a 9-byte head: what to do, the size and a
-// count. They are the limit: one write and one read for a call, no encoding.
+// The raw contenders send frames with a 9-byte head: an operation, a size and a
+// count. They are the limit: one write and one read per call, and no encoding.
 const (
 	rawHead = 9
 	rawEcho = 0

@@ -22,7 +22,7 @@ func init() {
 	})
 }
 
-// A winioListener makes go-winio's connections of pipes that it makes itself,
+// A winioListener returns go-winio's connections over pipes that it creates itself,
 // with the quotas of package namedpipe: go-winio's own listener never accepts
 // under Wine, where clients can connect to the instance that only holds the name.
 type winioListener struct {
@@ -82,7 +82,7 @@ func (l *winioListener) Accept() (net.Conn, error) {
 	return winioConn{ReadWriteCloser: f}, nil
 }
 
-// Close ends the next Accept; one under way ends with the process.
+// Close makes the next Accept fail. An Accept in progress ends with the process.
 func (l *winioListener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -23,7 +23,7 @@ import (
 // is left behind.
 const childVerb = "child"
 
-// A command is what the orchestrator asks a child.
+// A command is what the orchestrator sends to a child.
 type command struct {
 	Verb  string // stats, rest, load, open
 	Line  line
@@ -62,7 +62,7 @@ func runChild(args []string) error {
 		return err
 	}
 	defer stopProfile()
-	// A server that lost its client, or the other way round, must not live on.
+	// A child must not outlive the orchestrator.
 	out := json.NewEncoder(os.Stdout)
 	if args[0] == "serve" {
 		lis, err := c.listener(args[2])
@@ -135,7 +135,7 @@ func (l *loader) obey(cmd command) answer {
 	return a
 }
 
-// rest brings memory to what an idle process keeps.
+// rest reduces memory to what an idle process keeps.
 func rest() {
 	for range 3 {
 		debug.FreeOSMemory()
@@ -143,7 +143,7 @@ func rest() {
 	}
 }
 
-// open makes sure of n sessions, each of which has made a call.
+// open opens sessions until there are n, and makes a call on each new one.
 func (l *loader) open(n int) ([]session, error) {
 	if l.dial == nil {
 		return nil, errNot
@@ -167,8 +167,8 @@ func (l *loader) close() {
 	}
 }
 
-// names are the contenders of this build, as a child of another system tells
-// the orchestrator.
+// names returns the contenders of this build. A child on another system reports
+// them to the orchestrator.
 func names() []string {
 	var out []string
 	for _, c := range contenders {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A connectionResult is how a contender does with n connections.
+// A connectionResult is what was measured of a contender with n connections.
 type connectionResult struct {
 	Contender string
 	N         int
@@ -37,8 +37,8 @@ func (s *system) connections(r *results, out *systemResult) {
 }
 
 func (s *system) growth(p *pair, name string, out *systemResult) error {
-	// All idle figures come before any load: what a load leaves behind, above
-	// all grown stacks, would count as the cost of a connection.
+	// Measure everything idle before any load: what a load leaves behind, mainly
+	// grown stacks, would count as the cost of a connection.
 	var found []*connectionResult
 	for _, n := range connectionCounts {
 		if _, err := p.client.ask(command{Verb: "open", Count: n}, time.Minute); err != nil {
@@ -66,14 +66,14 @@ func (s *system) growth(p *pair, name string, out *systemResult) error {
 				return err
 			}
 			if c.Load == nil || l.score(o) > l.score(c.Load) {
-				c.Load = o // the best of three: what disturbs only slows
+				c.Load = o // the best of three: other programs can only slow it down
 			}
 		}
 	}
 	return nil
 }
 
-// idle is what one more connection costs a process that has one, in bytes.
+// idle returns the bytes that one more connection costs a process that has one.
 func (s *systemResult) idle(name string) (client, server float64, ok bool) {
 	var first, last *connectionResult
 	for _, c := range s.Connections {

@@ -11,12 +11,12 @@ import (
 // that calls register from an init function.
 type contender struct {
 	name, about string
-	// network is "pipe", "unix" or "tcp": what serve is given a listener of.
-	// Contenders on "pipe" are given a pipe of package namedpipe.
+	// network is "pipe", "unix" or "tcp": the kind of serve's listener. For
+	// "pipe" it is one of package namedpipe.
 	network string
-	// prepare changes what belongs to the whole process; it comes first.
+	// prepare sets what applies to the whole process; it is called first.
 	prepare func()
-	// listen makes the listener where network doesn't say enough.
+	// listen creates the listener, if network isn't enough to do so.
 	listen func(addr string) (net.Listener, error)
 	// serve serves until the listener is closed.
 	serve func(net.Listener) error
@@ -39,7 +39,7 @@ type receiver interface {
 	receive(ctx context.Context, size, count int) error
 }
 
-// A sender can send a stream of messages to its server and learn that all have
+// A sender can send a stream of messages to its server and wait until all have
 // arrived.
 type sender interface {
 	send(ctx context.Context, payload []byte, count int) error
@@ -50,7 +50,7 @@ type chatter interface {
 	chat(ctx context.Context, payload []byte, count int) error
 }
 
-// A blocker's server has a method like echo's whose handler blocks now and then.
+// A blocker's server has a method like echo's whose handler sometimes blocks.
 type blocker interface {
 	blocks(context.Context, []byte) error
 }
@@ -63,7 +63,7 @@ type tagger interface {
 // A single is a session that carries one call at a time.
 type single interface{ single() }
 
-// errNot is a work that a contender can't do; the table has a gap there.
+// errNot means that a contender doesn't offer this work; the table has a gap there.
 var errNot = errors.New("not offered by this contender")
 
 var contenders []*contender
@@ -79,10 +79,10 @@ func find(name string) *contender {
 	return nil
 }
 
-// The contenders that results are related to.
+// The contenders that others are compared with.
 const (
 	stock      = "grpc-go"         // on the system's local socket, or on TCP on Windows
-	stockAgain = "grpc-go (again)" // the same once more: the noise
+	stockAgain = "grpc-go (again)" // the same again, to measure the noise
 	ours       = "grpcpipe"
 	engineName = "fastgrpc"
 )

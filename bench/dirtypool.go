@@ -6,8 +6,8 @@ import (
 )
 
 // dirtyPool is a grpc buffer pool for a whole program, by powers of two from
-// 256 B to 16 MiB. It hands buffers out as they are: whoever takes one writes it
-// before reading it.
+// 256 B to 16 MiB. It doesn't clear buffers: callers write them before they read
+// them.
 type dirtyPool struct{}
 
 const (

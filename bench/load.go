@@ -83,7 +83,7 @@ func (l *loader) flood(kind string, apart bool) (stop func() error, err error) {
 	return func() error { cancel(); return <-done }, nil
 }
 
-// A worker does one unit of work and says how many operations it was.
+// A worker does one unit of work and returns its number of operations.
 type worker func() (int, error)
 
 func (l *loader) workers(ln line) ([]worker, error) {
@@ -94,8 +94,8 @@ func (l *loader) workers(ln line) ([]worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A connection that carries one call at a time is one for each worker, as
-	// its users do it.
+	// If a connection carries one call at a time, each worker has its own, as in
+	// real programs.
 	n := max(ln.Sessions, 1)
 	if _, ok := first[0].(single); ok {
 		n = max(n, ln.InFlight)
@@ -120,7 +120,7 @@ func (l *loader) workers(ln line) ([]worker, error) {
 	return out, nil
 }
 
-// spread is a worker that goes round its share of the connections.
+// spread returns a worker that uses its share of the connections in turn.
 func spread(sessions []session, at, step int, ln line) worker {
 	payload := make([]byte, ln.Size)
 	ctx := context.Background()
@@ -199,7 +199,7 @@ func (l *loader) dialOnce() (int, error) {
 	return 1, s.echo(context.Background(), make([]byte, 64))
 }
 
-// drive lets the workers work until the time is over or one of them fails.
+// drive runs the workers until the time is over or one of them fails.
 func drive(workers []worker, d time.Duration) (*outcome, error) {
 	ctx, fail := context.WithCancelCause(context.Background())
 	defer fail(nil)

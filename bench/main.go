@@ -1,7 +1,7 @@
-// Command bench measures grpcpipe against what a program would use instead. Each
-// contender is a server process and a client process of its own; contenders take
-// turns line by line, round after round, and what is compared is the ratio to
-// stock grpc-go within one round. See docs/performance.md.
+// Command bench measures grpcpipe against its alternatives. Each contender has its
+// own server process and client process. On each line of the table the contenders
+// take turns, round after round, and the result is the ratio to stock grpc-go in
+// the same round. See docs/performance.md.
 package main
 
 import (
@@ -49,12 +49,12 @@ func run(args []string) error {
 	fs.StringVar(&o.lines, "lines", "", "measure the lines that match this regular expression only")
 	fs.IntVar(&o.rounds, "rounds", 11, "rounds of each line")
 	fs.DurationVar(&o.time, "time", 150*time.Millisecond, "time of one measurement, after a warm-up of a quarter of it")
-	fs.BoolVar(&o.memory, "memory", true, "measure connections by the hundred too")
-	fs.StringVar(&o.wine, "wine", "../scripts/wine", "the script that runs Windows programs; empty for no lines of Windows")
+	fs.BoolVar(&o.memory, "memory", true, "also measure many connections")
+	fs.StringVar(&o.wine, "wine", "../scripts/wine", "the script that runs Windows programs; empty to skip Windows")
 	fs.StringVar(&o.json, "json", "", "write the results to this file")
 	fs.BoolVar(&o.quick, "quick", false, "measure a few lines and compare them with the baseline")
 	fs.StringVar(&o.baseline, "baseline", "results.json", "the results that -quick compares with")
-	fs.StringVar(&o.report, "report", "", "measure nothing; show the results in this file")
+	fs.StringVar(&o.report, "report", "", "don't measure; show the results in this file")
 	fs.StringVar(&o.docs, "docs", "", "with -report: update performance.md, its results and its charts in this folder")
 	fs.StringVar(&o.profile, "profile", "", "write profiles of each process to this folder, for go tool pprof")
 	fs.BoolVar(&o.list, "list", false, "list contenders and lines")
@@ -65,7 +65,7 @@ func run(args []string) error {
 		return err
 	}
 	if fs.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q: contenders are chosen with -only", fs.Arg(0))
+		return fmt.Errorf("unexpected argument %q: choose contenders with -only", fs.Arg(0))
 	}
 	switch {
 	case o.list:
@@ -77,7 +77,7 @@ func run(args []string) error {
 		return quick(o)
 	}
 	if o.rounds < 1 || o.time <= 0 {
-		return errors.New("-rounds and -time must be more than nothing")
+		return errors.New("-rounds and -time must be greater than zero")
 	}
 	if o.profile != "" {
 		if err := os.MkdirAll(o.profile, 0o755); err != nil {
@@ -94,7 +94,7 @@ func run(args []string) error {
 	return show(res, o)
 }
 
-// show prints the results and keeps them.
+// show prints the results, and saves them with -json.
 func show(res *results, o options) error {
 	res.markdown(os.Stdout, false)
 	if o.json == "" {

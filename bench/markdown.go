@@ -27,7 +27,7 @@ func (r *results) markdown(w io.Writer, charts bool) {
 	}
 }
 
-// What the summary has of the results.
+// The lines and contenders in the summary.
 var (
 	summaryLines      = []string{"unary-64/1", "unary-64/64", "unary-64K/1", "receive-64K", "send-1M", "receive-64", "dial"}
 	summaryContenders = []string{ours, "ttrpc", "drpc", "connect-go", dotnetName}
@@ -68,7 +68,7 @@ func (s spread5) String() string {
 	return fmt.Sprintf("%s [%s-%s]%s", short(s.Median), short(s.Q1), short(s.Q3), s.mark())
 }
 
-// mark marks a spread that covers 1.
+// mark returns a mark for a spread that covers 1.
 func (s spread5) mark() string {
 	if s.over() == 0 {
 		return " ≈"
@@ -76,7 +76,7 @@ func (s spread5) mark() string {
 	return ""
 }
 
-// short is a number with three digits that count.
+// short returns a number with about three significant digits.
 func short(v float64) string {
 	switch {
 	case v >= 100:
@@ -87,7 +87,7 @@ func short(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// ratios writes how fast each contender is as a multiple of the base.
+// ratios writes the speed of each contender as a multiple of the base.
 func (s *systemResult) ratios(w io.Writer) {
 	var rest []*lineResult
 	var names []string
@@ -123,7 +123,7 @@ func (s *systemResult) ratios(w io.Writer) {
 	}
 }
 
-// mixed writes what an engine makes of a call whose other end is .NET's.
+// mixed writes how fast each engine is when the other end is .NET's.
 func (s *systemResult) mixed(w io.Writer) {
 	for _, lr := range s.Lines {
 		for _, m := range mixes {
@@ -139,13 +139,13 @@ func (lr *lineResult) cell(name, goos string) string {
 		return v.String()
 	}
 	if len(lr.Rounds[name]) > 0 {
-		return lr.absolute(name) // nothing to relate it to
+		return lr.absolute(name) // nothing to compare it with
 	}
 	return "–"
 }
 
-// absolute is a contender's own figure, which only its neighbors in the table
-// give a meaning.
+// absolute returns a contender's own figure, which means something only next to
+// others in the table.
 func (lr *lineResult) absolute(name string) string {
 	l := lr.Line
 	v, ok := lr.figure(name, func(o *outcome) float64 {
@@ -198,7 +198,7 @@ func (s *systemResult) figures(w io.Writer) {
 		for _, n := range names {
 			per := func(f func(stats) float64) string {
 				v, ok := lr.figure(n, func(o *outcome) float64 { return f(o.Client.plus(o.Server)) / float64(max(o.Ops, 1)) })
-				if !ok || n == dotnetName { // its own processes are not ours to count
+				if !ok || n == dotnetName { // .NET's processes aren't counted
 					return "–"
 				}
 				return short(v)

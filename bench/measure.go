@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// note says in one line what could not be measured, at once and in the results.
+// note prints in one line what could not be measured, and adds it to the results.
 func (r *results) note(format string, args ...any) {
 	s := fmt.Sprintf(format, args...)
 	if slices.Contains(r.Notes, s) {
@@ -53,7 +53,7 @@ func measure(o options, lines []line, cmd string) (*results, error) {
 	for _, s := range systems {
 		s.o = o
 		if s.Under != "" {
-			// The Wine server is in every call: more rounds don't make more sense.
+			// The Wine server takes part in every call: more rounds don't reduce the noise.
 			s.o.rounds = (o.rounds + 2) / 3
 		}
 		r.Systems = append(r.Systems, s.measure(r, lines))
@@ -68,7 +68,7 @@ func (r *results) wine(o options, dir string) *system {
 		return nil
 	}
 	if _, err := exec.Command(o.wine, "path").Output(); err != nil {
-		r.note("no lines of Windows: there is no Wine here (make wine gets it)")
+		r.note("Windows is left out: there is no Wine here; make wine installs it")
 		return nil
 	}
 	exe := filepath.Join(dir, "bench.exe")
@@ -76,7 +76,7 @@ func (r *results) wine(o options, dir string) *system {
 	build.Env = append(os.Environ(), "GOOS=windows")
 	if out, err := build.CombinedOutput(); err != nil {
 		first, _, _ := strings.Cut(string(out), "\n")
-		r.note("no lines of Windows: can't build for it: %v: %s", err, first)
+		r.note("Windows is left out: go build failed: %v: %s", err, first)
 		return nil
 	}
 	s := &system{Name: "windows", words: []string{o.wine, "run", exe}, dir: dir}
@@ -85,7 +85,7 @@ func (r *results) wine(o options, dir string) *system {
 		err = json.Unmarshal(out, &s.names)
 	}
 	if err != nil {
-		r.note("no lines of Windows: Wine doesn't run this program: %v", err)
+		r.note("Windows is left out: Wine can't run this program: %v", err)
 		return nil
 	}
 	if v, err := exec.Command(o.wine, "version").Output(); err == nil {
@@ -94,8 +94,8 @@ func (r *results) wine(o options, dir string) *system {
 	return s
 }
 
-// pick leaves the contenders that were asked for, and the one that the others
-// are related to.
+// pick keeps the contenders of -only, and the one that the others are compared
+// with.
 func (r *results) pick(only string, systems []*system) {
 	if only == "" {
 		return
@@ -123,7 +123,7 @@ type system struct {
 	next  int
 }
 
-// address is a new address for a contender.
+// address returns a new address for a contender.
 func (s *system) address(name string) string {
 	s.next++
 	id := fmt.Sprintf("bench-%d-%d", os.Getpid(), s.next)
@@ -140,14 +140,15 @@ func (s *system) address(name string) string {
 	return id
 }
 
-// isSlow reports whether each measurement of a contender starts a program: it
-// takes part in every fourth round.
+// isSlow reports whether each measurement of a contender starts a program. Such a
+// contender takes part in every fourth round.
 func isSlow(name string) bool {
 	c := find(name)
 	return c != nil && c.run != nil
 }
 
-// network is what a contender listens on: this build knows but its own.
+// network returns what a contender listens on. Those that this build lacks are
+// another system's, on pipes.
 func network(goos, name string) string {
 	if goos == "windows" && (name == stock || name == stockAgain) {
 		return "tcp"
@@ -190,13 +191,13 @@ func (s *system) measure(r *results, lines []line) *systemResult {
 	return out
 }
 
-// line measures one line of all contenders in turn, round after round; each
-// round begins with another.
+// line measures one line of all contenders in turn, round after round. Each round
+// begins with a different one.
 func (s *system) line(r *results, l line, pairs map[string]*pair) *lineResult {
 	var in []string
 	for _, n := range s.names {
 		if s.o.quick && !l.Transport && n == limit(s.Name) {
-			continue // the limit is no part of what is guarded
+			continue // the guard leaves out the limit
 		}
 		if pairs[n] != nil && l.takes(s.Name, n) {
 			in = append(in, n)
@@ -212,8 +213,8 @@ func (s *system) line(r *results, l line, pairs map[string]*pair) *lineResult {
 			}
 			var err error
 			if l.Transport && round > 0 {
-				// What a process has of luck with its memory and its processors
-				// stays with it, and here is more than what is looked for.
+				// A process keeps its luck with memory layout and processors,
+				// and here that luck outweighs the differences to measure.
 				p.stop()
 				if p, err = startPair(s.words, n, s.address(n)); err == nil {
 					pairs[n] = p

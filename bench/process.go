@@ -22,10 +22,10 @@ type process struct {
 	first answer
 }
 
-// patience is what a child may take beyond the time that its work should take.
+// patience is how much longer than expected a child may take.
 const patience = 20 * time.Second
 
-// start starts a child with the given words before its own.
+// start runs words, followed by args, as a child.
 func start(words []string, args ...string) (*process, error) {
 	words = append(words[:len(words):len(words)], args...)
 	p := &process{cmd: exec.Command(words[0], words[1:]...), lines: make(chan []byte, 8)}
@@ -59,7 +59,7 @@ func start(words []string, args ...string) (*process, error) {
 	return p, nil
 }
 
-// ask gives a command and waits for the answer.
+// ask sends a command and waits for the answer.
 func (p *process) ask(c command, d time.Duration) (answer, error) {
 	b, err := json.Marshal(c)
 	if err != nil {
@@ -93,7 +93,7 @@ func (p *process) read(d time.Duration) (answer, error) {
 	return a, nil
 }
 
-// errDead is a process that has ended before it should.
+// errDead means that a process ended too early.
 var errDead = errors.New("its process has died")
 
 func (p *process) death() error {
@@ -118,7 +118,7 @@ func (p *process) stop() {
 	}
 }
 
-// A tail keeps the first line that a child complained with.
+// A tail keeps the first line of a child's standard error.
 type tail struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -194,7 +194,7 @@ func (p *pair) load(l line, d time.Duration) (*outcome, error) {
 	return o, nil
 }
 
-// self are the words that run this program once more.
+// self returns the command line that runs this program again.
 func self() ([]string, error) {
 	exe, err := os.Executable()
 	return []string{exe}, err

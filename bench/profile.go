@@ -8,7 +8,7 @@ import (
 	"runtime/pprof"
 )
 
-// profileVar tells the children where -profile wants its files.
+// profileVar is the environment variable that passes -profile to the children.
 const profileVar = "GRPCPIPE_BENCH_PROFILE"
 
 // profile writes this child's profile of processor time and of allocations to

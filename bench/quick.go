@@ -34,14 +34,14 @@ func quick(o options) error {
 	}
 	base, err := loadResults(o.baseline)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no baseline %s; a run with -json makes one", o.baseline)
+		return fmt.Errorf("there is no baseline %s: create one with -json", o.baseline)
 	} else if err != nil {
 		return err
 	}
 	return compare(os.Stdout, base, res)
 }
 
-// leastNoise is what two runs of the same program differ by on an idle machine.
+// leastNoise is how much two runs of the same program differ on an idle machine.
 const leastNoise = 0.05
 
 // uncertainty is how far a line's median may be off, as a logarithm: two and a
@@ -54,8 +54,8 @@ func (lr *lineResult) uncertainty(name, base string) float64 {
 	return 2.5 * 0.93 * (math.Log(r.Q3) - math.Log(r.Q1)) / math.Sqrt(float64(len(lr.Rounds[name])))
 }
 
-// drift is how far the ratio of stock grpc-go to itself is from 1, which no
-// number of rounds cures.
+// drift is how far the ratio of stock grpc-go to itself is from 1. More rounds
+// don't reduce it.
 func (lr *lineResult) drift() float64 {
 	if r, ok := lr.ratio(stockAgain, stock); ok {
 		return math.Abs(math.Log(r.Median))
@@ -63,10 +63,10 @@ func (lr *lineResult) drift() float64 {
 	return 0
 }
 
-// errSlower is the failure of the guard.
+// errSlower means that the guard has failed.
 var errSlower = errors.New("slower than the baseline by more than the noise")
 
-// compare prints what moved between two runs by more than the noise of both.
+// compare prints what changed between two runs by more than the noise of both.
 func compare(w *os.File, base, now *results) error {
 	if len(base.Systems) == 0 || len(now.Systems) == 0 {
 		return errors.New("the baseline or this run is empty")

@@ -9,9 +9,9 @@ import (
 )
 
 // report shows results kept in a file, and with -docs puts them into the
-// documentation: whole into performance/results.md with charts beside it, and a
+// documentation: all of them into performance/results.md, with charts, and a
 // summary between the lines <!-- begin NAME --> and <!-- end NAME --> of
-// performance.md, whose other words are people's and stay.
+// performance.md, whose other text it leaves alone.
 func report(o options) error {
 	res, err := loadResults(o.report)
 	if err != nil {
@@ -44,7 +44,7 @@ func report(o options) error {
 	return os.WriteFile(filepath.Join(dir, "results.md"), whole.Bytes(), 0o644)
 }
 
-// fill replaces what stands between a part's two marks, if the page has them.
+// fill replaces the text between a part's two marks, if the page has them.
 func fill(page, name, part string) string {
 	from, to := "<!-- begin "+name+" -->", "<!-- end "+name+" -->"
 	i := strings.Index(page, from)

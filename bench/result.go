@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// results are one run, as kept in JSON.
+// results are the results of one run, as saved in JSON.
 type results struct {
 	Command string
 	Date    string
@@ -70,7 +70,7 @@ func loadResults(path string) (*results, error) {
 	return r, nil
 }
 
-// score is what a line compares: more is better.
+// score returns what a line compares: more is better.
 func (l line) score(o *outcome) float64 {
 	switch {
 	case l.byTail():
@@ -112,7 +112,7 @@ func (s spread5) over() int {
 	return 0
 }
 
-// ratio relates a contender to another, round by round.
+// ratio divides a contender's scores by another's, round by round.
 func (lr *lineResult) ratio(name, base string) (spread5, bool) {
 	var v []float64
 	b := lr.Rounds[base]
@@ -127,7 +127,7 @@ func (lr *lineResult) ratio(name, base string) (spread5, bool) {
 	return spreadOf(v)
 }
 
-// figure is the median over the rounds of anything that an outcome tells.
+// figure returns the median over the rounds of any value of an outcome.
 func (lr *lineResult) figure(name string, f func(*outcome) float64) (float64, bool) {
 	var v []float64
 	for _, o := range lr.Rounds[name] {

@@ -29,8 +29,8 @@ func (s stats) plus(o stats) stats {
 }
 
 func readStats() stats {
-	// Not package runtime/metrics: it counts the objects of a run of memory when
-	// the run is taken, some hundreds at once and before they are made.
+	// Not package runtime/metrics: it counts the objects of a span when the span
+	// is allocated, hundreds at once and before they exist.
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	s := systemStats()

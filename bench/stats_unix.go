@@ -25,8 +25,8 @@ func systemStats() stats {
 	}
 }
 
-// resident is the memory in use now where the system tells it, else the most
-// that ever was.
+// resident returns the memory in use, if the system reports it, or else the
+// largest that was in use.
 func resident(u syscall.Rusage) int64 {
 	if b, err := os.ReadFile("/proc/self/statm"); err == nil {
 		if f := bytes.Fields(b); len(f) > 1 {

@@ -17,11 +17,11 @@ func systemStats() stats {
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	s.Resident = int64(m.Sys - m.HeapReleased) // what Go holds; Wine's own share is not told
+	s.Resident = int64(m.Sys - m.HeapReleased) // what Go holds; Wine doesn't report its own share
 	return s
 }
 
-// ticks is a span of time, which Filetime.Nanoseconds would take for a date.
+// ticks converts a duration, which Filetime.Nanoseconds would treat as a date.
 func ticks(f windows.Filetime) time.Duration {
 	return time.Duration(int64(f.HighDateTime)<<32|int64(f.LowDateTime)) * 100
 }

@@ -11,22 +11,22 @@ type line struct {
 	About string
 	Kind  string // unary, receive, send, chat, dial
 	Size  int
-	// InFlight is how many calls or streams are under way at a time.
+	// InFlight is how many calls or streams run at a time.
 	InFlight int
 	Deadline bool
 	Metadata bool
 	// Flood is a stream of 64 KiB messages at full speed on the same connection,
-	// "receive" or "send", beside what is measured.
+	// "receive" or "send", that runs during the measurement.
 	Flood string
-	// Apart gives the flood a connection of its own: what is left is the fight
-	// for processors.
+	// Apart gives the flood its own connection, so that the two compete only for
+	// processors.
 	Apart bool
 	// Blocks has one handler in a thousand sleep for 10 ms.
 	Blocks bool
 	// Sessions is the number of connections that the calls are spread over.
 	Sessions int
-	// Transport is a line of the connections without RPC: package namedpipe
-	// against what a program would have instead.
+	// Transport marks a line without RPC: package namedpipe's connections against
+	// their alternative.
 	Transport bool
 	// Long is how many times the usual time the line takes.
 	Long int
@@ -38,8 +38,8 @@ func (l line) count() int { return max(min(1000, 16<<20/max(l.Size, 1)), 8) }
 // streams reports whether the line moves messages and not calls.
 func (l line) streams() bool { return l.Kind == "receive" || l.Kind == "send" || l.Kind == "chat" }
 
-// byTail reports whether the line's figure is the time that 99 % of its calls
-// take at most: how far others hold them up.
+// byTail reports whether the line's figure is the 99th percentile of its calls'
+// times, which shows how much other work delays them.
 func (l line) byTail() bool { return l.Flood != "" || l.Blocks }
 
 // bySpeed reports whether the line's figure is a rate; otherwise it is the median
@@ -79,7 +79,7 @@ var allLines = []line{
 var quickLines = []string{"unary-64/1", "unary-64/64", "unary-64K/1", "receive-64", "send-64K", "send-1M", "dial", "transport-64", "transport-64K"}
 
 // connectionCounts are the numbers of connections at which memory and speed are
-// looked at.
+// measured.
 var connectionCounts = []int{1, 10, 100, 1000}
 
 const (
@@ -88,8 +88,8 @@ const (
 	transportName = "namedpipe"
 )
 
-// rival is the connection that package namedpipe is measured against: what it
-// is made of, or on Windows go-winio's.
+// rival is the contender that package namedpipe is measured against: what it is
+// built on, or on Windows go-winio.
 func rival(goos string) string {
 	if goos == "windows" {
 		return "go-winio"
@@ -97,7 +97,7 @@ func rival(goos string) string {
 	return "raw"
 }
 
-// limit is the contender without RPC that takes part in the lines of RPC.
+// limit returns the contender without RPC that takes part in the RPC lines.
 func limit(goos string) string {
 	if goos == "windows" {
 		return transportName
@@ -117,7 +117,7 @@ func (l line) takes(goos, name string) bool {
 	return !isTransport || name == limit(goos)
 }
 
-// base is the contender that the line is related to.
+// base returns the contender that the line's others are compared with.
 func (l line) base(goos string) string {
 	if l.Transport {
 		return rival(goos)

@@ -1,6 +1,6 @@
-// Command plugin measures package child against hashicorp/go-plugin: how long a
-// child takes from its start to its first answer, what a call takes, and how much
-// memory the child has. It starts itself as the children.
+// Command plugin measures package child against hashicorp/go-plugin: the time from
+// a child's start to its first answer, the time of a call, and the child's memory.
+// The children run this program, too.
 //
 //	go -C bench/plugin run . -rounds 15
 package main
@@ -64,7 +64,7 @@ var contenders = []contender{
 	{"go-plugin with AutoMTLS", func() (greetpb.GreeterClient, int, func(), error) { return startHashicorp(true) }},
 }
 
-// sample is what one child has shown.
+// A sample is what was measured of one child.
 type sample struct {
 	first, call time.Duration
 	memory      int64 // bytes
@@ -189,7 +189,7 @@ var (
 	plugins   = map[string]hashicorp.Plugin{"greeter": greeterPlugin{}}
 )
 
-// greeterPlugin is what go-plugin calls a plug-in.
+// greeterPlugin is go-plugin's form of a plug-in.
 type greeterPlugin struct {
 	hashicorp.NetRPCUnsupportedPlugin
 }
