@@ -176,8 +176,12 @@ func (s *sim) run() {
 		}
 		calls.Go(func() {
 			time.Sleep(start)
-			ctx, cancel := context.WithTimeout(context.Background(), 2*simEnd)
-			defer cancel()
+			ctx := context.Background()
+			if !p.endless {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, 2*simEnd)
+				defer cancel()
+			}
 			s.judge(p, p.call(ctx, cc))
 		})
 	}

@@ -8,13 +8,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -31,11 +29,17 @@ type simPlan struct {
 	ahead   int
 	header  bool
 	trailer bool
+	chat    bool // one message is sent for each that is received
+	apart   bool // another goroutine receives, and may outlive the handler
+	exit    bool // it ends its goroutine
+	lock    bool // it locks its thread
 	// The client's.
-	limit  time.Duration // deadline, or 0
-	cancel time.Duration // or 0
-	wait   bool          // for ready
-	rest   time.Duration // between messages
+	open    int           // of a chat: how many messages may be unanswered
+	endless bool          // no deadline but limit
+	limit   time.Duration // deadline, or 0
+	cancel  time.Duration // or 0
+	wait    bool          // for ready
+	rest    time.Duration // between messages
 }
 
 var simKinds = []*grpc.StreamDesc{
@@ -69,6 +73,19 @@ func newSimPlan(seed, id uint64, most int) *simPlan {
 	if sometimes(6) {
 		p.code = codes.Aborted
 	}
+	if p.kind.ClientStreams && p.kind.ServerStreams && sometimes(2) {
+		p.chat, p.open = true, 1+rng.IntN(3)
+		n := min(len(p.up), len(p.down))
+		p.up, p.down, p.reads = p.up[:n], p.down[:n], min(p.reads, n)
+		if p.reads < n {
+			p.code = codes.Aborted
+		}
+	}
+	p.apart = p.kind.ClientStreams && sometimes(3)
+	if p.lock = sometimes(20); sometimes(20) {
+		p.exit, p.code = true, codes.Internal
+	}
+	p.endless = sometimes(2)
 	if sometimes(3) {
 		p.pause = short()
 	}
@@ -117,143 +134,6 @@ func (p *simPlan) check(m *wrapperspb.BytesValue, down bool, i int) error {
 	return nil
 }
 
-// A simService serves plans, and counts how often.
-type simService struct {
-	sim    *sim
-	mu     sync.Mutex
-	served map[uint64]int
-	now    atomic.Int32
-}
-
-const simIDKey = "sim-id"
-
-// begin finds the plan of a call.
-func (s *simService) begin(ctx context.Context) (*simPlan, error) {
-	s.now.Add(1)
-	md, _ := metadata.FromIncomingContext(ctx)
-	var id uint64
-	if v := md.Get(simIDKey); len(v) == 1 {
-		fmt.Sscan(v[0], &id)
-	}
-	p := s.sim.plans[id]
-	if p == nil {
-		s.sim.fault("a call of nobody's: %v", md)
-		return nil, status.Error(codes.Internal, "no plan")
-	}
-	s.mu.Lock()
-	s.served[id]++
-	s.mu.Unlock()
-	if p.header {
-		grpc.SetHeader(ctx, metadata.Pairs("sim-head", fmt.Sprint(id)))
-	}
-	if p.trailer {
-		grpc.SetTrailer(ctx, metadata.Pairs("sim-trail", fmt.Sprint(id)))
-	}
-	return p, nil
-}
-
-func (p *simPlan) outcome() error {
-	if p.code != codes.OK {
-		return status.Error(p.code, "as planned")
-	}
-	return nil
-}
-
-// dwell takes time, unless the call ends.
-func dwell(ctx context.Context, d time.Duration) {
-	if d == 0 {
-		return
-	}
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
-}
-
-func simUnary(srv any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-	s := srv.(*simService)
-	p, err := s.begin(ctx)
-	defer s.now.Add(-1)
-	if err != nil {
-		return nil, err
-	}
-	var in wrapperspb.BytesValue
-	if err := dec(&in); err != nil {
-		return nil, err
-	}
-	if err := p.check(&in, false, 0); err != nil {
-		s.sim.fault("server, call %d: %v", p.id, err)
-	}
-	dwell(ctx, p.pause)
-	if err := p.outcome(); err != nil {
-		return nil, err
-	}
-	return p.body(true, 0), nil
-}
-
-func simStream(srv any, st grpc.ServerStream) error {
-	s := srv.(*simService)
-	p, err := s.begin(st.Context())
-	defer s.now.Add(-1)
-	if err != nil {
-		return err
-	}
-	send := func(from, to int) error {
-		for i := from; i < to; i++ {
-			if err := st.SendMsg(p.body(true, i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	ahead := p.ahead
-	if !p.kind.ClientStreams {
-		ahead = 0
-	}
-	if p.kind.ServerStreams {
-		if err := send(0, ahead); err != nil {
-			return err
-		}
-	}
-	for i := 0; i < p.reads || p.reads == len(p.up); i++ {
-		var in wrapperspb.BytesValue
-		err := st.RecvMsg(&in)
-		if err == io.EOF {
-			if i != len(p.up) {
-				s.sim.fault("server, call %d: the client's stream ends in order after %d of %d messages (%+v)", p.id, i, len(p.up), *p)
-			}
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if err := p.check(&in, false, i); err != nil {
-			s.sim.fault("server, call %d: %v", p.id, err)
-		}
-		dwell(st.Context(), p.pause)
-		if !p.kind.ClientStreams {
-			break
-		}
-	}
-	if p.code != codes.OK {
-		return p.outcome()
-	}
-	if !p.kind.ServerStreams {
-		return st.SendMsg(p.body(true, 0))
-	}
-	return send(ahead, len(p.down))
-}
-
-var simDesc = grpc.ServiceDesc{
-	ServiceName: "sim.Service", HandlerType: (*any)(nil),
-	Methods: []grpc.MethodDesc{{MethodName: "Unary", Handler: simUnary}},
-	Streams: []grpc.StreamDesc{
-		{StreamName: "Up", ClientStreams: true, Handler: simStream},
-		{StreamName: "Down", ServerStreams: true, Handler: simStream},
-		{StreamName: "Both", ClientStreams: true, ServerStreams: true, Handler: simStream},
-	},
-}
-
 // call makes the planned call and returns how it ended.
 func (p *simPlan) call(ctx context.Context, cc *ClientConn) error {
 	ctx = metadata.AppendToOutgoingContext(ctx, simIDKey, fmt.Sprint(p.id))
@@ -288,9 +168,24 @@ func (p *simPlan) call(ctx context.Context, cc *ClientConn) error {
 		return err
 	}
 	var sending sync.WaitGroup
+	over := make(chan struct{})
 	defer sending.Wait()
+	defer close(over)
+	answered := make(chan struct{}, len(p.down)+p.open)
+	for range p.open {
+		answered <- struct{}{}
+	}
 	sending.Go(func() {
 		for i := range p.up {
+			if p.chat {
+				select {
+				case <-answered:
+				case <-st.Context().Done():
+					return
+				case <-over:
+					return
+				}
+			}
 			if st.SendMsg(p.body(false, i)) != nil {
 				return
 			}
@@ -317,6 +212,7 @@ func (p *simPlan) call(ctx context.Context, cc *ClientConn) error {
 		if err := p.check(&out, true, i); err != nil {
 			return wrong(err)
 		}
+		answered <- struct{}{}
 	}
 }
 
