@@ -1,6 +1,6 @@
 // Package article is Microsoft's article "Inter-process communication with gRPC
-// and Named pipes" in Go, snippet by snippet: docs/from-dotnet.md shows these
-// functions beside their C#.
+// and Named pipes" in Go, snippet by snippet. docs/from-dotnet.md shows these
+// functions next to the C#.
 package article
 
 import (
@@ -50,7 +50,7 @@ func ListenForEveryone(ctx context.Context, name string) (*namedpipe.Listener, e
 	// end snippet
 }
 
-// NewClient is the article's channel.
+// NewClient returns the article's channel.
 func NewClient(name string) (*grpc.ClientConn, error) {
 	// snippet: client
 	return grpcpipe.NewClient("npipe:"+name,
@@ -61,7 +61,7 @@ func NewClient(name string) (*grpc.ClientConn, error) {
 	// end snippet
 }
 
-// NewPingingClient is a channel that notices a server which has fallen silent.
+// NewPingingClient returns a channel that notices a server that no longer responds.
 func NewPingingClient(name string) (*grpc.ClientConn, error) {
 	// snippet: keepalive
 	return grpcpipe.NewClient("npipe:"+name,

@@ -18,7 +18,7 @@ type client interface {
 	Close() error
 }
 
-// What the document shows is run, the one with the other.
+// The code that the document shows runs here, server against client.
 func TestArticle(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

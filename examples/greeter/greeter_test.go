@@ -34,7 +34,7 @@ func TestServerAndClientAsBuilt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The server tells on standard error where it listens, as log does.
+	// The server logs its address to standard error.
 	if err := server.WaitStderr(ctx, "listening on"); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 // Package otel shows how to trace and measure calls over pipes with OpenTelemetry,
-// with what the pipe tells of the other end in the attributes. Its handlers work
-// with grpc-go and with package fastgrpc. It is a module of its own: the library
-// knows nothing of OpenTelemetry.
+// with attributes for the process and user at the other end. Its handlers work
+// with grpc-go and with package fastgrpc. It is a separate module, so that the
+// library doesn't depend on OpenTelemetry.
 package otel
 
 import (
@@ -19,22 +19,22 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// Attributes for which there is no convention: whether the system vouches for what
-// the span says of the user and the process at the other end.
+// Attributes without a convention: whether the system vouches for the span's user
+// and process.
 const (
 	UserProvenKey    = attribute.Key("grpcpipe.user.proven")
 	ProcessProvenKey = attribute.Key("grpcpipe.process.proven")
 )
 
 // NewServerHandler returns otelgrpc's handler for a server, for grpc.StatsHandler
-// or fastgrpc.ServerConfig.StatsHandlers. The spans say who has called.
+// or fastgrpc.ServerConfig.StatsHandlers. The spans identify the caller.
 func NewServerHandler(opts ...otelgrpc.Option) stats.Handler {
 	return server{otelgrpc.NewServerHandler(withTransport(opts)...)}
 }
 
 // NewClientHandler returns otelgrpc's handler for a client, for
-// grpc.WithStatsHandler or fastgrpc.ClientConfig.StatsHandlers. The spans say which
-// server was called.
+// grpc.WithStatsHandler or fastgrpc.ClientConfig.StatsHandlers. The spans identify
+// the server.
 func NewClientHandler(opts ...otelgrpc.Option) stats.Handler {
 	return client{otelgrpc.NewClientHandler(withTransport(opts)...)}
 }
@@ -69,7 +69,7 @@ func (h server) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Cont
 type client struct{ stats.Handler }
 
 func (h client) HandleRPC(ctx context.Context, s stats.RPCStats) {
-	if _, sent := s.(*stats.OutHeader); sent { // from now on it is known to whom
+	if _, sent := s.(*stats.OutHeader); sent { // from now on the connection is known
 		describe(ctx, nil)
 	}
 	h.Handler.HandleRPC(ctx, s)

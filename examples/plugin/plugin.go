@@ -1,6 +1,5 @@
-// Package plugin is a host whose plug-ins are processes of their own, in any
-// language: node, python and csharp beside this file have one each, and
-// [Child] is one in Go.
+// Package plugin is a host whose plug-ins are separate processes, in any language:
+// the folders node, python and csharp have one each, and [Child] is one in Go.
 package plugin
 
 import (

@@ -1,5 +1,5 @@
-// Package prometheus shows how to offer the counters of listeners to Prometheus. It
-// is a module of its own: the library knows nothing of Prometheus.
+// Package prometheus shows how to export the counters of listeners to Prometheus. It
+// is a separate module, so that the library doesn't depend on Prometheus.
 package prometheus
 
 import (
@@ -10,14 +10,14 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-// A Collector offers the [namedpipe.Stats] of listeners. Register it with a
+// A Collector exports the [namedpipe.Stats] of listeners. Register it with a
 // prometheus.Registry. Its methods are safe for concurrent use, as are those of
 // listeners.
 type Collector struct {
 	listeners []*namedpipe.Listener
 }
 
-// NewCollector returns a collector for listeners, each on a pipe of its own. A
+// NewCollector returns a collector for listeners, each on a different pipe. A
 // listener that is closed keeps its counters.
 func NewCollector(listeners ...*namedpipe.Listener) *Collector {
 	return &Collector{listeners}
@@ -36,8 +36,8 @@ var (
 	open     = desc("open_connections", "Connections accepted and not closed.")
 )
 
-// reasons are those of Stats.Refused. All are offered from the start, so that the
-// rate of each is known.
+// reasons are those of Stats.Refused. All are exported from the start, so that
+// each has a rate.
 var reasons = []string{"access", "closed", "gone"}
 
 // Describe sends the descriptions of all metrics.

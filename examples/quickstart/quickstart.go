@@ -21,7 +21,7 @@ func (greeter) SayHello(_ context.Context, in *greetpb.HelloRequest) (*greetpb.H
 
 // snippet: server
 
-// Serve serves until the context ends.
+// Serve serves until ctx ends.
 func Serve(ctx context.Context) error {
 	lis, err := namedpipe.Listen(ctx, "MyPipe")
 	if err != nil {
@@ -35,7 +35,7 @@ func Serve(ctx context.Context) error {
 
 // end snippet
 
-// Greet calls the server, which it waits for.
+// Greet calls the server. It waits for the server to come up.
 func Greet(ctx context.Context) (*greetpb.HelloReply, error) {
 	// snippet: client
 	conn, err := grpcpipe.NewClient("npipe:MyPipe")

@@ -1,6 +1,6 @@
 // Command service is a greeter that runs as a Windows service, as a systemd unit
-// with a socket of systemd's, as a launchd job, or in a terminal. It installs and
-// removes itself; docs/service.md explains each choice.
+// on a socket that systemd opens, as a launchd job, or in a terminal. It installs
+// and removes itself; docs/service.md explains each choice.
 //
 //	service            serve until Ctrl-C, or for the system's service manager
 //	service install    install and start, as an administrator or root

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// pipe is the path of the socket, in a directory of root's: nobody else can take
-// the name.
+// pipe is the path of the socket, in a directory of root's, so that nobody else can
+// take the name.
 const pipe = "/run/grpcpipe-greeter/greeter.sock"
 
-// runManaged leaves it to main: to systemd a service is a process that stops on
-// SIGTERM, and Listen takes the socket that systemd has passed on.
+// runManaged does nothing: main suffices, since systemd stops a service with
+// SIGTERM and Listen uses the socket that systemd passes to the process.
 func runManaged() (bool, error) { return false, nil }
 
 // snippet: systemd
@@ -50,14 +50,14 @@ TimeoutStopSec=15
 
 // end snippet
 
-// quoted escapes what systemd takes for its own in a quoted word. It takes no
-// program with a quote or a backslash in its path.
+// quoted escapes what systemd expands in a quoted word. systemd runs no program
+// with a quote or a backslash in its path.
 var quoted = strings.NewReplacer("%", "%%", "$", "$$")
 
-// unitDir is where units of the administrator are.
+// unitDir is the directory of the administrator's units.
 var unitDir = "/etc/systemd/system"
 
-// systemctl runs systemctl; a test puts another in its place.
+// systemctl runs systemctl; a test replaces it.
 var systemctl = func(args ...string) error {
 	if out, err := exec.Command("systemctl", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("systemctl %q: %w: %s", args, err, out)
@@ -84,7 +84,7 @@ func install(name, exe string) error {
 }
 
 func remove(name string) error {
-	// Both are tried, and the files go, whatever has been stopped before.
+	// Try both and remove the files, whether or not the units were running.
 	err := errors.Join(systemctl("disable", "--now", name+".socket"), systemctl("stop", name+".service"))
 	for _, suffix := range []string{".socket", ".service"} {
 		err = errors.Join(err, os.Remove(filepath.Join(unitDir, name+suffix)))

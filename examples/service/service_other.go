@@ -16,18 +16,17 @@ import (
 // pipe is the path of the socket, in a directory of root's.
 const pipe = "/var/run/grpcpipe-greeter.sock"
 
-// runManaged leaves it to main: to launchd a job is a process that stops on
-// SIGTERM.
+// runManaged does nothing: main suffices, since launchd stops a job with SIGTERM.
 func runManaged() (bool, error) { return false, nil }
 
 const jobs = "/Library/LaunchDaemons"
 
 func jobPath(name string) string { return filepath.Join(jobs, "io.github.grpcpipe."+name+".plist") }
 
-// job has launchd start the service at boot, and again when it ends.
+// job returns a job that launchd starts at boot, and again when it ends.
 func job(name, exe string) string {
 	var path strings.Builder
-	xml.EscapeText(&path, []byte(exe)) // a Builder takes everything
+	xml.EscapeText(&path, []byte(exe)) // a Builder returns no error
 	return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">

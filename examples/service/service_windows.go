@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/windows/svc/mgr"
 )
 
-// pipe is a bare name. Clients accept only a server of the service's own account,
-// so it needs no protected prefix, whose names only administrators may make.
+// pipe is a bare name. Clients accept only a server of the service's account, so it
+// needs no protected prefix, under which only administrators may create pipes.
 const pipe = "GrpcpipeGreeter"
 
 // runManaged serves if the service manager has started this process.
@@ -24,7 +24,7 @@ func runManaged() (bool, error) {
 	return true, svc.Run(name, manager{})
 }
 
-// manager does what the service manager asks.
+// manager handles the requests of the service manager.
 type manager struct{}
 
 // snippet: windows

@@ -1,4 +1,4 @@
-// The client of examples/service in C#: a console host in the place of a window.
+// The client of examples/service in C#, with a console instead of a window.
 // It accepts only a pipe of the service's own account.
 using System.IO.Pipes;
 using System.Security.Principal;

@@ -5,9 +5,9 @@
 //   node desktop.js TARGET PROTO
 //
 // TARGET is unix:////./pipe/GrpcpipeGreeter on Windows, elsewhere
-// unix:/run/grpcpipe-greeter/greeter.sock. Node can't ask whose pipe it has opened:
-// where that matters, let it open one that `grpcpipe proxy` serves for this user
-// alone, and that checks the server: grpcpipe proxy PRIVATE TARGET --server user=NAME
+// unix:/run/grpcpipe-greeter/greeter.sock. Node can't check who owns the pipe that it
+// opens. If that matters, have it open a private pipe of `grpcpipe proxy`, which checks
+// the server: grpcpipe proxy PRIVATE TARGET --server user=NAME
 const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
 
@@ -17,7 +17,7 @@ const client = new greet.Greeter(target, grpc.credentials.createInsecure(), {
   'grpc.max_reconnect_backoff_ms': 1000, // the default is two minutes
 });
 
-// watch says what a status line says, now and whenever it changes.
+// watch shows the text of a status line, now and whenever it changes.
 function watch(show) {
   const channel = client.getChannel();
   const state = channel.getConnectivityState(true);
@@ -26,7 +26,7 @@ function watch(show) {
   channel.watchConnectivityState(state, Infinity, (err) => { if (!err) watch(show); });
 }
 
-setInterval(() => {}, 1 << 30); // Electron stays by itself
+setInterval(() => {}, 1 << 30); // keeps Node running; Electron doesn't need it
 
 let greeted = false;
 watch((text) => {

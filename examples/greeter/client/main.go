@@ -14,7 +14,7 @@ import (
 
 func main() {
 	pipe := flag.String("pipe", "MyPipe", "name of the pipe")
-	name := flag.String("name", "World", "whom to greet")
+	name := flag.String("name", "World", "name to greet")
 	flag.Parse()
 
 	conn, err := grpcpipe.NewClient(*pipe)
