@@ -139,7 +139,7 @@ func (p *Policy) Allow(ctx context.Context, method string) error {
 	if ok {
 		why = r.check(ctx, caller)
 	} else {
-		why = errors.New("the caller did not come over a pipe that the server's credentials know: use grpcpipe.ServerOptions")
+		why = errors.New("the server's credentials don't identify the caller: make the server with grpcpipe.ServerOptions")
 	}
 	if why == nil {
 		return nil

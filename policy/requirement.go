@@ -87,7 +87,7 @@ func Group(name string) Requirement {
 
 func lookup(find func(string) (namedpipe.Account, error), name string) (namedpipe.Account, error) {
 	if name == "" {
-		return namedpipe.Account{}, errors.New("an empty name is nobody's: name a user or a group")
+		return namedpipe.Account{}, errors.New("the name is empty: name a user or a group")
 	}
 	return find(name)
 }
@@ -100,9 +100,9 @@ func Session(id int) Requirement {
 	})
 	switch {
 	case runtime.GOOS != "windows":
-		r.err = fmt.Errorf("there are no sessions on %s: Session is for Windows: %w", runtime.GOOS, errors.ErrUnsupported)
+		r.err = fmt.Errorf("Session needs Windows: %s has no sessions: %w", runtime.GOOS, errors.ErrUnsupported)
 	case id < 0:
-		r.err = fmt.Errorf("there is no session %d", id)
+		r.err = fmt.Errorf("no session has the id %d", id)
 	}
 	return r
 }
@@ -118,9 +118,9 @@ func Integrity(least string) Requirement {
 	})
 	switch {
 	case runtime.GOOS != "windows":
-		r.err = fmt.Errorf("there is no integrity on %s: Integrity is for Windows: %w", runtime.GOOS, errors.ErrUnsupported)
+		r.err = fmt.Errorf("Integrity needs Windows: %s has no integrity levels: %w", runtime.GOOS, errors.ErrUnsupported)
 	case want <= 0:
-		r.err = fmt.Errorf(`there is no integrity %q above "untrusted": it is low, medium, high or system`, least)
+		r.err = fmt.Errorf("integrity %q: write low, medium, high or system", least)
 	}
 	return r
 }
@@ -143,7 +143,7 @@ func HintExecutable(path string) Requirement {
 func HintPID(pid int) Requirement {
 	r := require(fmt.Sprintf("process %d", pid), func(p *namedpipe.Peer) bool { return p.PID == pid && pid > 0 && !p.Remote })
 	if pid <= 0 {
-		r.err = fmt.Errorf("there is no process %d", pid)
+		r.err = fmt.Errorf("no process has the id %d", pid)
 	}
 	return r
 }
