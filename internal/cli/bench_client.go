@@ -83,7 +83,7 @@ func fastClient(ctx context.Context, cfg inspect.Config, opts []grpc.CallOption)
 			return cc, nil
 		case state == connectivity.TransientFailure || !cc.WaitForStateChange(ctx, state):
 			cc.Close()
-			return nil, &failure{exit: exitConnect, err: fmt.Errorf("%s: one more connection could not be made", cfg.Target), hint: "give fewer --connections, or see the server's log"}
+			return nil, &failure{exit: exitConnect, err: fmt.Errorf("%s: can't open another connection", cfg.Target), hint: "give fewer --connections, or see the server's log"}
 		}
 	}
 }

@@ -114,7 +114,7 @@ func listenUnix(path string) (net.Listener, error) {
 		lis, err = privately(func() (net.Listener, error) { return net.Listen("unix", path) })
 	}
 	if err != nil {
-		return nil, internal(fmt.Errorf("%w: choose another path, or stop who listens there", err))
+		return nil, internal(fmt.Errorf("%w: choose another path, or stop the program that listens there", err))
 	}
 	return lis, nil
 }

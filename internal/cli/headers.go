@@ -79,7 +79,7 @@ func (f *connFlags) addHeader(md metadata.MD, where, h string) error {
 			return env
 		})
 		if missing != "" {
-			return usage("%s: there is no environment variable for %s: set it", where, missing)
+			return usage("%s: the environment variable %s is not set: set it", where, missing)
 		}
 	}
 	if err := inspect.AddHeader(md, name, value); err != nil {

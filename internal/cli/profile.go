@@ -132,7 +132,7 @@ func (p *profile) known(cmd *cobra.Command, name string) error {
 
 // strings is a value as it would be on the command line.
 func (p *profile) strings(name string) ([]string, error) {
-	bad := usage("--profile %s: %q: write text, a number, true, false, or a list of these", p.where, name)
+	bad := usage("--profile %s: %q: write a string, a number, true, false, or a list of these", p.where, name)
 	one := func(raw json.RawMessage) (string, error) {
 		var v any
 		d := json.NewDecoder(bytes.NewReader(raw))
@@ -181,14 +181,14 @@ func (p *profile) arguments(cmd *cobra.Command, args []string) ([]string, error)
 	if p.values["target"] != nil {
 		target, err := p.strings("target")
 		if err != nil || len(target) != 1 {
-			return nil, usage("--profile %s: \"target\" takes one text", p.where)
+			return nil, usage("--profile %s: \"target\" takes one string", p.where)
 		}
 		args = append(target, args...)
 	}
 	if p.values["method"] != nil && len(args) == 1 && strings.Contains(cmd.Use, " METHOD") {
 		method, err := p.strings("method")
 		if err != nil || len(method) != 1 {
-			return nil, usage("--profile %s: \"method\" takes one text", p.where)
+			return nil, usage("--profile %s: \"method\" takes one string", p.where)
 		}
 		args = append(args, method...)
 	}

@@ -36,7 +36,7 @@ func (a *app) filesOf(all []protoreflect.Descriptor, without string) *inspect.Fi
 		set.Add(d.ParentFile())
 	}
 	if len(set.Missing) > 0 {
-		fmt.Fprintf(a.stderr, "grpcpipe: the server doesn't tell %s, which is imported, %s\n", strings.Join(set.Missing, ", "), without)
+		fmt.Fprintf(a.stderr, "grpcpipe: the server doesn't have %s, which is imported, %s\n", strings.Join(set.Missing, ", "), without)
 	}
 	return set
 }
@@ -53,7 +53,7 @@ func (a *app) writeProtos(dir string, all []protoreflect.Descriptor) error {
 			return nil
 		}
 		if !filepath.IsLocal(path) || filepath.Ext(path) != ".proto" {
-			return usage("--proto-out: the server names a file %q, which is not one to write", fd.Path())
+			return usage("--proto-out: the server has a file %q: its name is not a relative path that ends in .proto", fd.Path())
 		}
 		p := protoprint.Printer{}
 		text, err := p.PrintProtoToString(fd)

@@ -52,7 +52,7 @@ func (a *app) startRecording(ctx context.Context, flags *proxyFlags, from, to en
 			return own, nil
 		}
 		if to.kind == "stdio" {
-			return nil, errors.New("a server behind standard output can't be asked for its methods: give --proto")
+			return nil, errors.New("a server behind standard output can't be queried for its methods: give --proto")
 		}
 		s, err := inspect.Dial(ctx, cfg)
 		if err != nil {
