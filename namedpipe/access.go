@@ -43,7 +43,7 @@ const (
 	// LowIntegrity allows processes of low integrity (Windows only), such as a
 	// browser's sandbox, of the users that are allowed. Unless the server is
 	// elevated, such processes of its own user can also add instances to the
-	// pipe and play the server, which clients at medium integrity must accept
+	// pipe and act as the server, which clients at medium integrity must accept
 	// with Trust.LowIntegrity.
 	LowIntegrity
 

@@ -57,7 +57,7 @@ func (a Access) securityDescriptor() (*windows.SECURITY_DESCRIPTOR, error) {
 			text = fmt.Sprintf("SDDL %q", a.SDDL)
 		}
 		return nil, &problem{
-			text:   fmt.Sprintf("bad ListenConfig.Access: %s doesn't give this process full access, so it could not make the pipe's second instance: grant it with (A;;FA;;;%s)", text, id.self),
+			text:   fmt.Sprintf("bad ListenConfig.Access: %s doesn't give this process full access, so it couldn't create the pipe's second instance: grant it with (A;;FA;;;%s)", text, id.self),
 			causes: []error{fs.ErrInvalid},
 		}
 	}

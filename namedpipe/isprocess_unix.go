@@ -11,7 +11,7 @@ import (
 // holds reports whether the number of the process is still its own.
 func holds(process *os.Process) bool { return process.Signal(syscall.Signal(0)) == nil }
 
-// unknowable reports whether the system doesn't tell when a process was started.
+// unknowable reports whether the system doesn't report when a process started.
 func unknowable(err error) bool { return errors.Is(err, errors.ErrUnsupported) }
 
 // processOf returns what is known of a client that has not sent a byte.

@@ -10,7 +10,7 @@ import (
 // gives it to no other as long as a handle is open.
 func holds(process *os.Process) bool { return process.WithHandle(func(uintptr) {}) == nil }
 
-// unknowable reports whether the system doesn't tell when a process was started.
+// unknowable reports whether the system doesn't report when a process started.
 func unknowable(error) bool { return false }
 
 // processOf returns what is known of a client that has not sent a byte.

@@ -51,7 +51,7 @@ func mustBeAccount(name string, sid *windows.SID, kind uint32) error {
 		}
 	}
 	return &problem{
-		text:   fmt.Sprintf("%q is not the account of a user or group: domains, computers and labels are none; write DOMAIN\\NAME or the SID", name),
+		text:   fmt.Sprintf("%q is not a user or group (domains, computers and labels are not): write DOMAIN\\NAME or the SID", name),
 		causes: []error{fs.ErrInvalid},
 	}
 }

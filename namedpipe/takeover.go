@@ -109,7 +109,7 @@ func (l *Listener) listenInTurn(ctx context.Context, cfg ListenConfig) error {
 		}
 		if t.asks, err = t.lc.Listen(ctx, t.name); err != nil {
 			l.l.close()
-			return explain(err, "can't make the pipe on which a successor asks for the name", "")
+			return explain(err, "can't create the pipe through which a new server takes the name over", "")
 		}
 		t.begun.Store(true)
 	}

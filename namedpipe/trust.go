@@ -14,7 +14,7 @@ import (
 // Administrators; elsewhere one whose process is this user's or root's. On Windows
 // a pipe of this user's must also have an integrity label that is not below this
 // process's own level, so that the user's sandboxed or unelevated processes can't
-// play the server. No label counts as medium; this process's level counts as no
+// act as the server. No label counts as medium; this process's level counts as no
 // more than high and, if the process isn't elevated, as no more than medium.
 //
 // A pipe's name proves nothing: any process may have made it first.
@@ -28,7 +28,7 @@ type Trust struct {
 
 	// LowIntegrity accepts a pipe of this user's with any integrity label
 	// (Windows only), such as one made with Access.LowIntegrity. It lets the
-	// user's sandboxed programs play the server.
+	// user's sandboxed programs act as the server.
 	LowIntegrity bool
 
 	// Anyone accepts every owner.
@@ -77,7 +77,7 @@ func (e *TrustError) Error() string {
 	case "Users":
 		remedy = fmt.Sprintf("to accept it, name it in Trust.Users (%s)", p.User.ID)
 	case "LowIntegrity":
-		remedy = "run both at the same integrity, or set Trust.LowIntegrity to let this user's sandboxed programs play the server"
+		remedy = "run both at the same integrity, or set Trust.LowIntegrity to accept this user's sandboxed programs as servers"
 	case "Anyone":
 		remedy = "to accept it anyway, set Trust.Anyone"
 	}

@@ -140,7 +140,7 @@ func isSystem(owner *windows.SID) bool {
 }
 
 // checkLabel refuses a pipe made by a process of lower integrity than this one:
-// a sandboxed program of the same user must not play the server.
+// a sandboxed program of the same user must not act as the server.
 func (t *Trust) checkLabel(s server) error {
 	if t.LowIntegrity {
 		return nil
