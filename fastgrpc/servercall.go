@@ -189,7 +189,7 @@ func (c *serverCall) run() {
 	returned = true
 }
 
-var errGone = status.Error(codes.Internal, "the handler ended its goroutine")
+var errGone = status.Error(codes.Internal, "the handler called runtime.Goexit")
 
 // errNoRequest is a unary call without a message, or with two.
 var errNoRequest = status.Error(codes.Internal, "cardinality violation: received no request message from non-client-streaming RPC")

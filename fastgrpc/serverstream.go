@@ -185,7 +185,7 @@ func (c *callCtx) SetTrailer(md metadata.MD) error {
 	})
 }
 
-var errHeaderSent = fmt.Errorf("transport: SendHeader called multiple times: %w", errors.New("the header was sent already"))
+var errHeaderSent = fmt.Errorf("transport: SendHeader called multiple times: %w", errors.New("the header has already been sent"))
 
 // withCall calls f with the call, if it hasn't ended.
 func (c *callCtx) withCall(f func(*serverCall) error) error {
