@@ -91,7 +91,7 @@ func firstPing(c net.Conn, code http2.ErrCode, text string) time.Duration {
 	start := time.Now()
 	io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
 	fr := http2.NewFramer(c, c)
-	go fr.WriteSettings()
+	go http2.NewFramer(c, nil).WriteSettings() // which waits for the client to read
 	for {
 		f, err := fr.ReadFrame()
 		if err != nil {
