@@ -75,10 +75,13 @@ func newSimPlan(seed, id uint64, most int) *simPlan {
 	}
 	if p.kind.ClientStreams && p.kind.ServerStreams && sometimes(2) {
 		p.chat, p.open = true, 1+rng.IntN(3)
-		n := min(len(p.up), len(p.down))
-		p.up, p.down, p.reads = p.up[:n], p.down[:n], min(p.reads, n)
-		if p.reads < n {
-			p.code = codes.Aborted
+		p.up = make([]int, 1+rng.IntN(32))
+		for i := range p.up {
+			p.up[i] = rng.IntN(1 + min(most, 1<<rng.IntN(14)))
+		}
+		p.down, p.reads = p.up, len(p.up)
+		if sometimes(2) {
+			p.reads, p.code = rng.IntN(len(p.up)), codes.Aborted
 		}
 	}
 	p.apart = p.kind.ClientStreams && sometimes(3)
