@@ -50,11 +50,11 @@ func TestAccessErrorsWindows(t *testing.T) {
 		{Access{SDDL: "D:(A;;0x12019b;;;WD)"}, fs.ErrInvalid, "second instance: grant it with (A;;FA;;;" + own.self.String() + ")"},
 		{Access{SDDL: "D:(D;;0x4;;;WD)(A;;FA;;;WD)"}, fs.ErrInvalid, "doesn't give this process full access"},
 		{Access{Who: Everyone, Deny: []string{own.self.String()}}, fs.ErrInvalid, "the identity with which this process makes"},
-		{Access{Who: Everyone, Deny: []string{computer}}, fs.ErrInvalid, "not the account of a user or group"},
-		{Access{Who: Everyone, Deny: []string{"BUILTIN"}}, fs.ErrInvalid, "not the account of a user or group"},
-		{Access{Who: Everyone, Deny: []string{"S-1-5-21-1-2-3"}}, fs.ErrInvalid, "not the account of a user or group"},
-		{Access{Who: Everyone, Deny: []string{"S-1-16-4096"}}, fs.ErrInvalid, "not the account of a user or group"},
-		{Access{Users: []string{"S-1-5-32"}}, fs.ErrInvalid, "not the account of a user or group"},
+		{Access{Who: Everyone, Deny: []string{computer}}, fs.ErrInvalid, "is not a user or group"},
+		{Access{Who: Everyone, Deny: []string{"BUILTIN"}}, fs.ErrInvalid, "is not a user or group"},
+		{Access{Who: Everyone, Deny: []string{"S-1-5-21-1-2-3"}}, fs.ErrInvalid, "is not a user or group"},
+		{Access{Who: Everyone, Deny: []string{"S-1-16-4096"}}, fs.ErrInvalid, "is not a user or group"},
+		{Access{Users: []string{"S-1-5-32"}}, fs.ErrInvalid, "is not a user or group"},
 	} {
 		if _, err := test.access.Describe(); !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("Describe of %+v: %v", test.access, err)
