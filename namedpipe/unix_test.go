@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -82,8 +83,9 @@ func TestDeadSocket(t *testing.T) {
 // TestManyWantOneName: of servers that find a dead socket at the same moment
 // one gets the name, and its socket stays.
 func TestManyWantOneName(t *testing.T) {
-	for range 20 {
-		name := freshName(t)
+	dir := t.TempDir() // of its own, for others have listeners in the usual one
+	for i := range 20 {
+		name := filepath.Join(dir, strconv.Itoa(i))
 		addr, err := namedpipe.ResolveAddr(name)
 		if err != nil {
 			t.Fatal(err)
@@ -125,7 +127,7 @@ func TestManyWantOneName(t *testing.T) {
 			t.Errorf("after Close: %v", err)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), ".np*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, ".np*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
 }
