@@ -199,12 +199,17 @@ func TestGoexit(t *testing.T) {
 	calls := 0
 	p.unary = func(ctx context.Context, in *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
 		if calls++; calls%20 == 0 { // by then it runs on the reader
+			if calls%40 == 0 {
+				time.Sleep(20 * time.Millisecond) // and now another reads
+			}
 			runtime.Goexit()
 		}
 		return echoUnary(ctx, in)
 	}
 	for i := 1; i <= 200; i++ {
-		_, err := p.calls.UnaryCall(t.Context(), &testpb.SimpleRequest{Payload: payload(i)})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := p.calls.UnaryCall(ctx, &testpb.SimpleRequest{Payload: payload(i)})
+		cancel()
 		want := codes.OK
 		if i%20 == 0 {
 			want = codes.Internal

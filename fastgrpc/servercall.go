@@ -173,6 +173,7 @@ func (c *serverCall) run() {
 	defer func() {
 		if !returned {
 			c.ctx.detach()
+			c.hold = false // the goroutine that ends writes nothing later
 			c.finish(errGone)
 			c.ctx.cancel(context.Canceled)
 			c.Retire(h2.NoError)
