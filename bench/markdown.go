@@ -164,7 +164,7 @@ func (lr *lineResult) absolute(name string) string {
 		return "–"
 	case l.streams() && l.Size >= 1<<10:
 		return short(v) + " MB/s"
-	case l.bySpeed():
+	case l.bySpeed() && !l.byTail():
 		return fmt.Sprintf("%.0f/s", v)
 	}
 	return short(v) + " µs"
