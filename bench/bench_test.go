@@ -202,3 +202,21 @@ func TestDeadServer(t *testing.T) {
 		t.Errorf("notes: %q", r.Notes)
 	}
 }
+
+// A line beside something that slows calls down is told by its slowest calls,
+// however many are in flight.
+func TestTailLines(t *testing.T) {
+	t.Parallel()
+	of := func(p99 time.Duration) []*outcome {
+		return []*outcome{{Ops: 1000, Elapsed: time.Second, P50: time.Microsecond, P99: p99}}
+	}
+	for _, l := range []line{{InFlight: 8, Blocks: true}, {InFlight: 1, Flood: "send"}} {
+		lr := &lineResult{Line: l, Rounds: map[string][]*outcome{stock: of(4 * time.Millisecond), ours: of(time.Millisecond)}}
+		if got := lr.absolute(stock); got != "4000 µs" {
+			t.Errorf("%+v: %s", l, got)
+		}
+		if r, ok := lr.ratio(ours, stock); !ok || r.Median != 4 {
+			t.Errorf("%+v: a ratio of %v", l, r.Median)
+		}
+	}
+}

@@ -190,31 +190,45 @@ func TestCloseEndsCalls(t *testing.T) {
 	}
 }
 
-// TestGoexit: a handler that ends its goroutine ends its call, and no other.
+// TestGoexit: a handler that ends its goroutine ends its call, and no other, also
+// if another goroutine has taken the reading over from it.
 func TestGoexit(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, "fastgrpc", "fastgrpc")
 	p.serve(fastgrpc.ServerConfig{})
 	p.dial(fastgrpc.ClientConfig{})
-	calls := 0
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	call := func(i int) error {
+		_, err := p.calls.UnaryCall(ctx, &testpb.SimpleRequest{Payload: payload(i)})
+		return err
+	}
+	reads, answered := make(chan struct{}), make(chan error)
 	p.unary = func(ctx context.Context, in *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
-		if calls++; calls%20 == 0 { // by then it runs on the reader
-			if calls%40 == 0 {
-				time.Sleep(20 * time.Millisecond) // and now another reads
+		i := len(in.GetPayload().GetBody())
+		if i > 0 && i%20 == 0 { // by then it runs on the reader
+			if i%40 == 0 {
+				reads <- struct{}{}
+				if err := <-answered; err != nil {
+					return nil, err
+				}
 			}
 			runtime.Goexit()
 		}
 		return echoUnary(ctx, in)
 	}
 	for i := 1; i <= 200; i++ {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		_, err := p.calls.UnaryCall(ctx, &testpb.SimpleRequest{Payload: payload(i)})
-		cancel()
 		want := codes.OK
 		if i%20 == 0 {
 			want = codes.Internal
 		}
-		if status.Code(err) != want {
+		if i%40 == 0 { // another call of the connection is only served once another reads
+			go func() {
+				<-reads
+				answered <- call(0)
+			}()
+		}
+		if err := call(i); status.Code(err) != want {
 			t.Fatalf("call %d: %v", i, err)
 		}
 	}

@@ -79,7 +79,8 @@ func (st *Stream) follow(ctx context.Context, token chan struct{}) error {
 
 // lead reads for the connection until there is what the caller wants, its ctx is
 // done or the connection has ended. The caller has put a token into c.token; it
-// is taken out.
+// is taken out. With bulk, if there is much to read, a goroutine goes on reading,
+// and the token is its.
 func (c *Conn) lead(ctx context.Context, bulk bool, enough func() bool) {
 	c.leads.Add(1)
 	ends := ctx.Done() != nil

@@ -176,7 +176,7 @@ func (c *Conn) fillDirect() (bool, error) {
 	return true, err
 }
 
-// adapt sets the size of the next buffer by how much of this one was used.
+// note takes note of how much was read.
 func (rd *reader) note(n int) {
 	if n >= bulkRead {
 		rd.bulk = bulkReads
@@ -185,6 +185,7 @@ func (rd *reader) note(n int) {
 	}
 }
 
+// adapt sets the size of the next buffer by how much of this one was used.
 func (rd *reader) adapt(n int) {
 	switch {
 	case n == rd.size && rd.size < mostRead:
