@@ -134,9 +134,9 @@ func (l *listener) admits(c conn) bool {
 	if err == nil {
 		return true
 	}
-	c.Close()
 	l.stat.denied.Add(1)
 	l.refused.report("namedpipe: a client was refused", cred.peer(), err)
+	c.Close() // last: whoever sees the end finds it counted and logged
 	return false
 }
 

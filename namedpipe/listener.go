@@ -76,9 +76,9 @@ func (l *Listener) admits(c *Conn) bool {
 	if err == nil {
 		return true
 	}
-	c.Close()
 	l.stat.denied.Add(1)
 	l.refused.report("namedpipe: a client was refused", p, err)
+	c.Close() // last: whoever sees the end finds it counted and logged
 	return false
 }
 
