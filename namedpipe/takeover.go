@@ -55,6 +55,11 @@ const (
 	// A new connection of .NET's that is told to go before it fails the request.
 	settleTime = 200 * time.Millisecond
 	takes      = 'a' // the successor's byte
+
+	// After a failure to make the second pipe, the next try comes after againPause,
+	// which doubles up to againPauseMost: less than a successor waits by default.
+	againPause     = 10 * time.Millisecond
+	againPauseMost = time.Second
 )
 
 // errTakenOver is what Accept returns at last.
@@ -185,36 +190,51 @@ func (t *takeover) begin() error {
 func (t *takeover) succeed() {
 	io.Copy(io.Discard, t.before)
 	t.before.Close()
-	lc := t.lc
-	lc.NameTakenTimeout = handOverTime
-	asks, err := lc.Listen(t.ctx, t.name)
-	if t.ctx.Err() != nil {
-		if err == nil {
-			asks.Close()
-		}
-		return
-	}
-	if err != nil {
-		t.lc.log().Error("namedpipe: no other process can take the name over", "pipe", t.l.addr.path, "error", err)
-		return
-	}
-	t.mu.Lock()
-	t.asks = asks
-	closed := t.closed
-	t.mu.Unlock()
-	if closed {
-		asks.Close()
-		return
-	}
-	t.serve(asks)
+	t.serve(t.listenAgain())
 }
 
-// serve offers the name to one successor after the other, until one takes it.
+// listenAgain makes the second pipe this listener's, and tries until it can: on
+// Linux a full file system may have no room yet when the predecessor's pipe has
+// only just gone. It returns nil after close.
+func (t *takeover) listenAgain() *Listener {
+	lc := t.lc
+	lc.NameTakenTimeout = handOverTime
+	for pause := againPause; ; pause = min(2*pause, againPauseMost) {
+		asks, err := lc.Listen(t.ctx, t.name)
+		if err == nil {
+			t.mu.Lock()
+			t.asks = asks
+			closed := t.closed
+			t.mu.Unlock()
+			if closed {
+				asks.Close()
+				return nil
+			}
+			return asks
+		}
+		if t.ctx.Err() != nil {
+			return nil
+		}
+		if pause == againPause {
+			t.lc.log().Error("namedpipe: no other process can take the name over, trying again", "pipe", t.l.addr.path, "error", err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-t.ctx.Done():
+			return nil
+		}
+	}
+}
+
+// serve offers the name to one successor after the other, until one takes it or
+// the listener is closed.
 func (t *takeover) serve(asks *Listener) {
-	for {
+	for asks != nil {
 		c, err := asks.AcceptPipe()
 		if err != nil {
-			return // closed
+			asks.Close()
+			asks = t.listenAgain() // its file has gone, if it isn't closed
+			continue
 		}
 		taken := t.offer(c, asks)
 		c.Close()

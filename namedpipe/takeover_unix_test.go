@@ -5,12 +5,14 @@ package namedpipe_test
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/grpcpipe/grpcpipe/internal/pipename"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
@@ -78,4 +80,49 @@ func TestTakeOverIsSeen(t *testing.T) {
 	if _, err := (&namedpipe.Dialer{Server: namedpipe.Trust{PID: pid}}).Dial(soon(t), name); err != nil {
 		t.Error(err)
 	}
+}
+
+// lines are what is written, such as a log.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
+
+// TestTakeOverTriesAgain: a listener whose second pipe is lost, or can't be made
+// when its turn comes, makes it as soon as it can.
+func TestTakeOverTriesAgain(t *testing.T) {
+	t.Parallel()
+	name := freshName(t)
+	log := make(lines, 100)
+	logged := taking
+	logged.Logger = slog.New(slog.NewTextHandler(log, nil))
+	first := listen(t, name, taking)
+	go answer(first, 1)
+	wants(t, name, 1)
+	asks := pipename.Next(first.Addr().String())
+	if err := os.Remove(asks); err != nil {
+		t.Fatal(err)
+	}
+	second := listen(t, name, logged)
+	if err := errors.Join(os.Remove(asks), os.Mkdir(asks, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(asks) })
+	go answer(second, 2)
+	select {
+	case said := <-log:
+		if !strings.Contains(said, "trying again") {
+			t.Errorf("the log says %q", said)
+		}
+	case <-soon(t).Done():
+		t.Fatal("nothing in the log")
+	}
+	wants(t, name, 2)
+	if err := os.Remove(asks); err != nil {
+		t.Fatal(err)
+	}
+	go answer(listen(t, name, taking), 3)
+	wants(t, name, 3)
 }
