@@ -9,7 +9,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
+
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 )
 
 // TestDeadline: the server knows the client's deadline, and both notice it.
@@ -198,4 +201,45 @@ func TestEarlyEnd(t *testing.T) {
 			p.Errorf("the next call: %v", err)
 		}
 	})
+}
+
+// headGone is a stats handler that says when a response's head is made.
+type headGone struct {
+	*teller
+	gone chan struct{}
+}
+
+func (h headGone) HandleRPC(_ context.Context, s stats.RPCStats) {
+	if _, ok := s.(*stats.OutHeader); ok {
+		h.gone <- struct{}{}
+	}
+}
+
+// TestHandlerReturnsInSend: a handler returns while a goroutine of its own sends
+// the first message. The client gets the message or not, but no response without
+// a head.
+func TestHandlerReturnsInSend(t *testing.T) {
+	for _, client := range []string{"fastgrpc", "grpc-go"} {
+		t.Run(client, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t, "fastgrpc", client)
+			h := headGone{newTeller(), make(chan struct{}, 1)}
+			p.serve(fastgrpc.ServerConfig{StatsHandlers: []stats.Handler{h}})
+			p.dial(fastgrpc.ClientConfig{})
+			p.full = func(st grpc.BidiStreamingServer[testpb.StreamingOutputCallRequest, testpb.StreamingOutputCallResponse]) error {
+				go st.Send(&testpb.StreamingOutputCallResponse{})
+				<-h.gone
+				return nil
+			}
+			for range 1000 {
+				st, err := p.calls.FullDuplexCall(p.Context())
+				for err == nil {
+					_, err = st.Recv()
+				}
+				if err != io.EOF {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -124,6 +126,54 @@ func TestStats(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An unruly is a stats handler that ends its goroutine, or waits, where a call
+// begins that the server refuses.
+type unruly struct {
+	*teller
+	block chan struct{}
+}
+
+func (h unruly) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	switch info.FullMethodName {
+	case "/none/Goexit":
+		runtime.Goexit()
+	case "/none/Block":
+		<-h.block
+	}
+	return ctx
+}
+
+// TestStatsOfRefused: what a stats handler does with a call of an unknown method
+// is nothing to the other calls of the connection.
+func TestStatsOfRefused(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, "fastgrpc", "fastgrpc")
+	h := unruly{newTeller(), make(chan struct{})}
+	p.serve(fastgrpc.ServerConfig{StatsHandlers: []stats.Handler{h}})
+	p.dial(fastgrpc.ClientConfig{})
+	p.unary = echoUnary
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	refused := func(method string) error { return p.cc.Invoke(ctx, method, &testpb.Empty{}, &testpb.Empty{}) }
+	if err := refused("/none/Goexit"); status.Code(err) != codes.Internal {
+		t.Errorf("ended: %v", err)
+	}
+	blocked := make(chan error)
+	go func() { blocked <- refused("/none/Block") }()
+	for range 10 {
+		if _, err := p.calls.UnaryCall(ctx, &testpb.SimpleRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := refused("/none/None"); status.Code(err) != codes.Unimplemented {
+			t.Errorf("refused: %v", err)
+		}
+	}
+	close(h.block)
+	if err := wait(p, "end of the one that waited", blocked); status.Code(err) != codes.Unimplemented {
+		t.Errorf("waited: %v", err)
 	}
 }
 

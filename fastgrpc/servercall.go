@@ -146,12 +146,12 @@ func (c *serverCall) settle(subtype string) {
 // Start serves a call, on the reader's goroutine or another.
 func (c *serverConn) Start(st *h2.Stream) bool {
 	call := st.User.(*serverCall)
-	if call.early != nil {
+	if call.early != nil && c.srv.stats == nil { // stats handlers may wait, or end the goroutine
 		call.refuse()
 		return true
 	}
 	m := call.method
-	if conn := st.Conn(); m.unary != nil && m.quick.inline(call) && conn.MayInline() {
+	if conn := st.Conn(); call.early == nil && m.unary != nil && m.quick.inline(call) && conn.MayInline() {
 		call.hold = true
 		role := conn.BeginInline()
 		call.run()
@@ -179,6 +179,11 @@ func (c *serverCall) run() {
 			c.Retire(h2.NoError)
 		}
 	}()
+	if c.early != nil {
+		c.refuse()
+		returned = true
+		return
+	}
 	if c.srv.stats != nil {
 		c.beginStats()
 	}

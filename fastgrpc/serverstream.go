@@ -63,10 +63,11 @@ func (s *serverStream) SendMsg(m any) error {
 		release(p)
 		return errEnded
 	}
-	c.write = h2.Write{Payload: p, More: s.burst.Add(1) > 2}
-	if !c.sentHead {
-		c.write.Head = c.headBlock()
+	if !c.sentHead { // before unlocking: the trailers of a handler that returns meanwhile come behind it
+		c.write = h2.Write{Head: c.headBlock(), Hold: true}
+		c.Send(c.waitCtx(), &c.write) // an error is that of the next
 	}
+	c.write = h2.Write{Payload: p, More: s.burst.Add(1) > 2}
 	s.ctx.use.Unlock()
 	if err := c.Send(c.waitCtx(), &c.write); err != nil {
 		return s.sendError(err)
