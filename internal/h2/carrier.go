@@ -74,23 +74,50 @@ func (p *plainCarrier) Tries() bool { return false }
 
 func (p *plainCarrier) TryWrite([][]byte) (int, error) { return 0, nil }
 
-// Write sends the pieces in as few writes as are worth it: small ones together.
+// gather is how many bytes go in one write, so that a frame's header is not a
+// write, or a TLS record, of its own.
+const gather = 80 << 10
+
+// Write sends the pieces in as few writes as gather allows. A write deadline
+// bounds a whole write, so there is a new one for each.
 func (p *plainCarrier) Write(pieces [][]byte, stall time.Duration) error {
-	for _, b := range pieces {
+	var buf []byte
+	if len(pieces) > 1 {
+		own := bufpool.Shared.Get(gather)
+		defer bufpool.Shared.Put(own)
+		buf = *own
+	}
+	n := 0 // bytes of buf
+	for i, b := range pieces {
 		for len(b) > 0 {
-			// A write deadline bounds each piece and not each step of it, so a
-			// large piece goes in steps.
-			step := b[:min(len(b), 64<<10)]
-			if err := p.c.SetWriteDeadline(time.Now().Add(stall)); err != nil {
-				return err
+			step, err := b[:min(len(b), gather)], error(nil)
+			if n == 0 && (len(step) == gather || i == len(pieces)-1) {
+				err = p.write(step, stall)
+			} else {
+				step = step[:copy(buf[n:], step)]
+				if n += len(step); n == gather {
+					err = p.write(buf, stall)
+					n = 0
+				}
 			}
-			if _, err := p.c.Write(step); err != nil {
+			if err != nil {
 				return err
 			}
 			b = b[len(step):]
 		}
 	}
-	return nil
+	if n == 0 {
+		return nil
+	}
+	return p.write(buf[:n], stall)
+}
+
+func (p *plainCarrier) write(b []byte, stall time.Duration) error {
+	if err := p.c.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+		return err
+	}
+	_, err := p.c.Write(b)
+	return err
 }
 
 // past is a deadline that has passed.

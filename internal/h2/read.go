@@ -67,7 +67,7 @@ func (c *Conn) fill() error {
 	rd := &c.rd
 	rd.size = max(rd.size, leastRead)
 	if rd.r == rd.w {
-		if rd.dataLeft >= leastDirect && rd.data != nil {
+		if rd.dataLeft >= leastDirect && rd.data != nil && c.tries { // else it would be more reads: one for each part
 			if done, err := c.fillDirect(); done || err != nil {
 				return err
 			}
