@@ -44,7 +44,7 @@ endure: ## Run servers and clients under troubles (FOR=1h, SEED=that of an earli
 lint: $(TOOLS)/built ## Check format, go vet, staticcheck, the workflows and the go.mod files
 	SYSTEMS='$(SYSTEMS)' scripts/lint $(TOOLS)
 
-bench: ## Measure against the neighbors and update docs/performance.md (about 13 minutes)
+bench: ## Measure against the neighbors and update docs/performance.md (half an hour with .NET and Wine)
 	go -C bench run . -json results.json
 	go -C bench run . -report results.json -docs ../docs
 

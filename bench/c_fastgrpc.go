@@ -27,6 +27,9 @@ func init() {
 		name: "fastgrpc client", about: "package fastgrpc's client, grpc-go's server without options", network: "pipe",
 		serve: func(lis net.Listener) error { return serveGRPC(lis) }, dial: dial,
 	})
+	if stockNetwork != "unix" {
+		return // stock has no pipes
+	}
 	register(&contender{
 		name: "fastgrpc server", about: "package fastgrpc's server, grpc-go's client without options", network: stockNetwork,
 		serve: serve,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -60,7 +61,9 @@ func init() {
 				testpb.RegisterTestServiceServer(srv, testService{})
 				return srv.Serve(lis)
 			},
-			run: func(addr string, l line, d time.Duration) (*outcome, error) { return dotnetLoad(program, addr, l, d) },
+			run: func(addr string, l line, d time.Duration) (*outcome, error) {
+				return dotnetLoad(program, strings.TrimPrefix(addr, `\\.\pipe\`), l, d)
+			},
 		})
 	}
 }

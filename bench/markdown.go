@@ -27,33 +27,50 @@ func (r *results) markdown(w io.Writer, charts bool) {
 	}
 }
 
-// The lines and contenders in the summary.
-var (
-	summaryLines      = []string{"unary-64/1", "unary-64/64", "unary-64K/1", "receive-64K", "send-1M", "receive-64", "dial"}
-	summaryContenders = []string{ours, "ttrpc", "drpc", "connect-go", dotnetName}
-)
+// A digest is a table of some of the results in performance.md.
+type digest struct {
+	name       string   // of its marks on the page
+	lines      []string // nil for all that its first contender has
+	contenders []string
+	full       bool // with quartiles, and the pairs with .NET
+}
 
-// summary writes a few of the ratios.
-func (s *systemResult) summary(w io.Writer) {
-	fmt.Fprintf(w, "| work | %s |", stock)
-	for _, n := range summaryContenders {
-		fmt.Fprintf(w, " %s |", n)
-	}
-	fmt.Fprint(w, "\n|---|---|"+strings.Repeat("---|", len(summaryContenders)))
+var digests = []digest{
+	{
+		name:       "summary",
+		lines:      []string{"unary-64/1", "unary-64/64", "unary-64K/1", "receive-64K", "send-1M", "receive-64", "dial"},
+		contenders: []string{ours, engineName, "ttrpc", "drpc", "connect-go", dotnetName},
+	},
+	{
+		name:       "fastgrpc",
+		contenders: []string{engineName, "fastgrpc client", "fastgrpc server", limit("")},
+		full:       true,
+	},
+}
+
+// digest writes a digest's table.
+func (s *systemResult) digest(w io.Writer, d digest) {
+	fmt.Fprintf(w, "| work | %s | %s |\n|---|---|%s", stock, strings.Join(d.contenders, " | "), strings.Repeat("---|", len(d.contenders)))
 	for _, lr := range s.Lines {
-		if !slices.Contains(summaryLines, lr.Line.Name) {
+		_, has := lr.ratio(d.contenders[0], stock)
+		if !has || d.lines != nil && !slices.Contains(d.lines, lr.Line.Name) {
 			continue
 		}
 		fmt.Fprintf(w, "\n| %s | %s |", lr.Line.About, lr.absolute(stock))
-		for _, n := range summaryContenders {
+		for _, n := range d.contenders {
 			cell := "–"
-			if v, ok := lr.ratio(n, stock); ok {
+			if v, ok := lr.ratio(n, stock); ok && d.full {
+				cell = v.String()
+			} else if ok {
 				cell = short(v.Median) + v.mark()
 			}
 			fmt.Fprintf(w, " %s |", cell)
 		}
 	}
 	fmt.Fprintln(w)
+	if d.full {
+		s.mixed(w)
+	}
 }
 
 func (s *systemResult) title() string {

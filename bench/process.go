@@ -30,6 +30,7 @@ func start(words []string, args ...string) (*process, error) {
 	words = append(words[:len(words):len(words)], args...)
 	p := &process{cmd: exec.Command(words[0], words[1:]...), lines: make(chan []byte, 8)}
 	p.cmd.Stderr = &p.told
+	p.cmd.WaitDelay = time.Second // a program that it has started may still have its standard error
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err

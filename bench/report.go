@@ -9,8 +9,8 @@ import (
 )
 
 // report shows results kept in a file, and with -docs puts them into the
-// documentation: all of them into performance/results.md, with charts, and a
-// summary between the lines <!-- begin NAME --> and <!-- end NAME --> of
+// documentation: all of them into performance/results.md, with charts, and each
+// digest between the lines <!-- begin NAME --> and <!-- end NAME --> of
 // performance.md, whose other text it leaves alone.
 func report(o options) error {
 	res, err := loadResults(o.report)
@@ -26,11 +26,14 @@ func report(o options) error {
 	if err != nil {
 		return err
 	}
-	var summary bytes.Buffer
-	if len(res.Systems) > 0 {
-		res.Systems[0].summary(&summary)
+	out := fill(string(text), "run", res.about())
+	for _, d := range digests {
+		var table bytes.Buffer
+		if len(res.Systems) > 0 {
+			res.Systems[0].digest(&table, d)
+		}
+		out = fill(out, d.name, table.String())
 	}
-	out := fill(fill(string(text), "run", res.about()), "summary", summary.String())
 	if err := os.WriteFile(page, []byte(out), 0o644); err != nil {
 		return err
 	}
