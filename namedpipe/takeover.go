@@ -199,7 +199,7 @@ func (t *takeover) succeed() {
 func (t *takeover) listenAgain() *Listener {
 	lc := t.lc
 	lc.NameTakenTimeout = handOverTime
-	for pause := againPause; ; pause = min(2*pause, againPauseMost) {
+	for pause := againPause; t.ctx.Err() == nil; pause = min(2*pause, againPauseMost) {
 		asks, err := lc.Listen(t.ctx, t.name)
 		if err == nil {
 			t.mu.Lock()
@@ -212,18 +212,15 @@ func (t *takeover) listenAgain() *Listener {
 			}
 			return asks
 		}
-		if t.ctx.Err() != nil {
-			return nil
-		}
-		if pause == againPause {
+		if pause == againPause && t.ctx.Err() == nil {
 			t.lc.log().Error("namedpipe: no other process can take the name over, trying again", "pipe", t.l.addr.path, "error", err)
 		}
 		select {
 		case <-time.After(pause):
 		case <-t.ctx.Done():
-			return nil
 		}
 	}
+	return nil
 }
 
 // serve offers the name to one successor after the other, until one takes it or
