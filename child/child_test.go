@@ -154,11 +154,13 @@ func TestBadConfig(t *testing.T) {
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	p := start(t, child.Config{}, "good")
-	_, err := hello(t, p, "crash")
-	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "about to crash") {
-		t.Errorf("the call: %v", err)
+	for _, what := range []string{"the call", "a later one"} {
+		_, err := hello(t, p, "crash")
+		if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "about to crash") {
+			t.Errorf("%s: %v", what, err)
+		}
+		<-p.Done() // the channel is closed by now
 	}
-	<-p.Done()
 	if err := p.Err(); err == nil || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("Err: %v", err)
 	}
