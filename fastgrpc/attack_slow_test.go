@@ -1,7 +1,9 @@
 package fastgrpc_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -9,9 +11,11 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe/fastgrpc"
@@ -122,10 +126,39 @@ func TestOddPaths(t *testing.T) {
 			t.Errorf("%q: %v", path, err)
 		}
 	}
+	long := func(a *attacker) { a.open(a.request("/"+strings.Repeat("a", 20<<10)), true) } // the list ends before the path
+	if got := outcome(t, pipe, long); got != "1: :status 200, grpc-status 8" {
+		t.Errorf("a path beyond the limit of header lists: %q", got)
+	}
 	if n := asked.Load(); n != 0 {
 		t.Errorf("an interceptor was asked %d times", n)
 	}
 	if err := cc.Invoke(t.Context(), emptyCall, &testpb.Empty{}, &testpb.Empty{}); err != nil || asked.Load() != 1 {
 		t.Errorf("the right path: %v, asked %d times", err, asked.Load())
+	}
+}
+
+// TestOddHead: what a handler sees of a head that is right and unusual.
+func TestOddHead(t *testing.T) {
+	t.Parallel()
+	seen := make(chan string, 1)
+	pipe := serveLimits(t, fastgrpc.ServerConfig{
+		UnaryInterceptors: []grpc.UnaryServerInterceptor{func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
+			md, _ := metadata.FromIncomingContext(ctx)
+			names, err := fastgrpc.ClientSupportedCompressors(ctx)
+			seen <- fmt.Sprint(md[":authority"], md["x"], md["x-bin"], md["grpc-status"], names, err)
+			return h(ctx, req)
+		}},
+	})
+	got := outcome(t, pipe, func(a *attacker) {
+		block := bytes.Clone(head(a, ":authority", "", "host", "here", "x", "1", "x-bin", "AQ==, Ag", "grpc-status", "1", "grpc-accept-encoding", "a"))
+		block = append(block, a.fields(hpack.HeaderField{Name: "x", Value: "2"}, hpack.HeaderField{Name: "grpc-accept-encoding", Value: "b, c"})...)
+		a.WriteData(a.open(block, false), true, message(nil, false))
+	})
+	if got != "1: :status 200; 1: grpc-status 0" {
+		t.Fatalf("the call ended by %q", got)
+	}
+	if got, want := <-seen, "[here] [1 2] [\x01 \x02] [] [a b c] <nil>"; got != want {
+		t.Errorf("the handler sees %q, want %q", got, want)
 	}
 }

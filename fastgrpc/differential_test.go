@@ -1,6 +1,7 @@
 package fastgrpc_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,6 +42,18 @@ func head(a *attacker, changes ...string) []byte {
 // call sends a call of no bytes with a head that is changed.
 func call(changes ...string) func(a *attacker) {
 	return func(a *attacker) { a.WriteData(a.open(head(a, changes...), false), true, message(nil, false)) }
+}
+
+// inFront sends a call of no bytes with fields in front of its head.
+func inFront(fields ...string) func(a *attacker) {
+	return func(a *attacker) {
+		block := bytes.Clone(head(a))
+		var front []hpack.HeaderField
+		for i := 0; i < len(fields); i += 2 {
+			front = append(front, hpack.HeaderField{Name: fields[i], Value: fields[i+1], Sensitive: true}) // not in the table
+		}
+		a.WriteData(a.open(append(bytes.Clone(a.fields(front...)), block...), false), true, message(nil, false))
+	}
 }
 
 // outcome plays a script and says what the server did: the status of each
@@ -94,6 +107,7 @@ func outcome(t *testing.T, pipe string, script func(a *attacker)) string {
 const (
 	silent  = "grpc-go closes the connection and doesn't say why"
 	lenient = "grpc-go lets pass what RFC 9113 makes a connection error"
+	passed  = "grpc-go answers what RFC 9113 calls a malformed request"
 )
 
 // TestAsGRPCGo plays the same frames to a server of grpc-go and to ours. Where
@@ -135,11 +149,34 @@ func TestAsGRPCGo(t *testing.T) {
 		{"bad binary metadata", call("x-bin", "!!!"), ""},
 		{"an unknown compression", call("grpc-encoding", "none-such"), ""},
 		{"a connection header", call("connection", "close"), ""},
-		{"an unknown pseudo-header", call(":none", "x"), ""},
+		{"a keep-alive header", call("keep-alive", "x"), passed},
+		{"a proxy-connection header", call("proxy-connection", "x"), passed},
+		{"a transfer-encoding header", call("transfer-encoding", "chunked"), passed},
+		{"an upgrade header", call("upgrade", "x"), passed},
+		{"another te", call("te", "gzip"), passed},
+		{"an unknown pseudo-header", inFront(":none", "x"), ""},
+		{"a pseudo-header behind others", call(":authority", "", "x", "y", ":authority", "x"), ""},
+		{"two methods", inFront(":method", "POST"), ""},
+		{"two paths", inFront(":path", emptyCall), ""},
+		{"two schemes", inFront(":scheme", "http"), ""},
+		{"two authorities", inFront(":authority", "x"), ""},
+		{"two hosts", func(a *attacker) {
+			a.open(a.request(emptyCall, hpack.HeaderField{Name: "host", Value: "x"}, hpack.HeaderField{Name: "host", Value: "y"}), true)
+		}, ""},
+		{"no method", call(":method", ""), passed},
+		{"no path", call(":path", ""), passed},
+		{"an empty path", func(a *attacker) { a.open(a.request(""), true) }, passed},
+		{"no scheme", call(":scheme", ""), passed},
 		{"an uppercase name", call("X-Large", "x"), ""},
 		{"no message", func(a *attacker) { a.open(head(a), true) }, ""},
 		{"two messages", func(a *attacker) {
 			a.WriteData(a.open(head(a), false), true, append(message(nil, false), message(nil, false)...))
+		}, ""},
+		{"a message and a half", func(a *attacker) {
+			a.WriteData(a.open(head(a), false), true, append(message(nil, false), 0, 0, 0, 0, 9, 1))
+		}, ""},
+		{"a message and a half for a stream", func(a *attacker) {
+			a.WriteData(a.open(head(a, ":path", outputCall), false), true, append(message(nil, false), 0, 0, 0, 0, 9, 1))
 		}, ""},
 		{"half a message", func(a *attacker) { a.WriteData(a.open(head(a), false), true, []byte{0, 0, 0, 0, 9, 1}) }, ""},
 		{"a message that is no protobuf", func(a *attacker) {

@@ -18,7 +18,6 @@ type requestHead struct {
 	isGRPC      bool
 	contentType string
 	encoding    string
-	authorities int
 	hosts       int
 	host        string
 	timed       bool
@@ -28,7 +27,7 @@ type requestHead struct {
 	over        bool  // the list is not whole
 	malformed   bool  // as RFC 9113, section 8, has it
 	regular     bool  // a field that is no pseudo-header was there
-	pseudo      uint8 // which of :method, :path and :scheme were
+	pseudo      uint8 // which pseudo-headers were
 }
 
 // fail notes the first thing that is wrong.
@@ -38,7 +37,7 @@ func (h *requestHead) fail(code codes.Code, http, format string, args ...any) {
 	}
 }
 
-// once takes note of a pseudo-header that must be there once.
+// once takes note of a pseudo-header that may be there once.
 func (h *requestHead) once(bit uint8) {
 	h.malformed = h.malformed || h.pseudo&bit != 0
 	h.pseudo |= bit
@@ -48,7 +47,8 @@ const (
 	pseudoMethod = 1 << iota
 	pseudoPath
 	pseudoScheme
-	allPseudo = pseudoMethod | pseudoPath | pseudoScheme
+	pseudoAuthority
+	needed = pseudoMethod | pseudoPath | pseudoScheme
 )
 
 func (h *requestHead) add(ctx *callCtx, f h2.Field) {
@@ -68,7 +68,7 @@ func (h *requestHead) add(ctx *callCtx, f h2.Field) {
 		h.once(pseudoScheme)
 	case ":authority":
 		ctx.authority = f.Value
-		h.authorities++
+		h.once(pseudoAuthority)
 	case "host":
 		h.host = f.Value
 		h.hosts++
@@ -120,10 +120,10 @@ func (h *requestHead) add(ctx *callCtx, f h2.Field) {
 // check says what is wrong with the head, in the order of grpc-go.
 func (h *requestHead) check(ctx *callCtx) error {
 	switch {
-	case h.authorities > 1 || h.hosts > 1:
+	case h.hosts > 1:
 		h.http = "400"
-		return status.Errorf(codes.Internal, "num values of :authority: %v, num values of host: %v, both must only have 1 value as per HTTP/2 spec", h.authorities, h.hosts)
-	case h.malformed, !h.over && (h.pseudo != allPseudo || ctx.method == ""):
+		return status.Errorf(codes.Internal, "num values of host: %v, must only have 1 value as per HTTP/2 spec", h.hosts)
+	case h.malformed, !h.over && (h.pseudo&needed != needed || ctx.method == ""):
 		h.http = "reset"
 		return status.Error(codes.Internal, "a malformed header list")
 	case !h.isGRPC && h.err == nil:
@@ -132,7 +132,7 @@ func (h *requestHead) check(ctx *callCtx) error {
 	case h.err != nil:
 		return h.err
 	}
-	if h.authorities == 0 {
+	if h.pseudo&pseudoAuthority == 0 {
 		if h.hosts == 0 {
 			h.http = "400"
 			return status.Error(codes.Internal, "no host or :authority header present")
