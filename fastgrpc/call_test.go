@@ -127,24 +127,39 @@ func TestMetadata(t *testing.T) {
 	})
 }
 
+// noError is an error that says it is OK.
+type noError struct{}
+
+func (noError) Error() string              { return "no error" }
+func (noError) GRPCStatus() *status.Status { return status.New(codes.OK, "") }
+
 func TestStatus(t *testing.T) {
 	inPairs(t, setup{}, func(p *pair) {
 		rich, err := status.New(codes.NotFound, "no ü %41 \t such\n").WithDetails(&errdetails.ErrorInfo{Reason: "gone"})
 		if err != nil {
 			p.Fatal(err)
 		}
-		for _, tt := range []struct {
+		const details = "grpc-status-details-bin"
+		type test struct {
 			err  error
 			want *status.Status
-		}{
+		}
+		tests := []test{
 			{rich.Err(), rich},
 			{errors.New("plain"), status.New(codes.Unknown, "plain")},
 			{context.DeadlineExceeded, status.New(codes.DeadlineExceeded, "context deadline exceeded")},
 			{fmt.Errorf("around: %w", status.Error(codes.DataLoss, "in")), status.New(codes.DataLoss, "around: rpc error: code = DataLoss desc = in")},
 			{status.Error(codes.Code(77), "odd"), status.New(codes.Code(77), "odd")},
 			{status.Error(codes.Aborted, "bad \xff utf8"), status.New(codes.Aborted, "bad \uFFFD utf8")},
-		} {
-			p.unary = func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) { return nil, tt.err }
+		}
+		if p.server == "fastgrpc" { // grpc-go takes its word for it, and sends no response
+			tests = append(tests, test{noError{}, status.New(codes.Unknown, "no error")})
+		}
+		for _, tt := range tests {
+			p.unary = func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+				grpc.SetTrailer(ctx, metadata.Pairs(details, "the handler's"))
+				return nil, tt.err
+			}
 			p.in = func(st grpc.ClientStreamingServer[testpb.StreamingInputCallRequest, testpb.StreamingInputCallResponse]) error {
 				return tt.err
 			}
@@ -152,6 +167,10 @@ func TestStatus(t *testing.T) {
 			_, err := p.calls.UnaryCall(p.Context(), &testpb.SimpleRequest{}, grpc.Header(&header), grpc.Trailer(&trailer))
 			if got := status.Convert(err); got.Code() != tt.want.Code() || got.Message() != tt.want.Message() || len(got.Details()) != len(tt.want.Details()) {
 				p.Errorf("unary: got %v, want %v", got, tt.want)
+			}
+			// The status's own take the place of the handler's.
+			if got := trailer[details]; len(got) != 1 || (got[0] == "the handler's") != (len(tt.want.Details()) == 0) {
+				p.Errorf("%v: the details are %q", tt.err, got)
 			}
 			st, err := p.calls.StreamingInputCall(p.Context())
 			if err != nil {

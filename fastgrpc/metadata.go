@@ -31,7 +31,7 @@ func reserved(key string) bool {
 	}
 	switch key {
 	case contentTypeKey, "user-agent", messageKey, encodingKey, acceptKey, statusKey, timeoutKey,
-		detailsKey, "te", "connection", "host":
+		"te", "connection", "host":
 		return true
 	}
 	return false
@@ -112,7 +112,7 @@ func received(fields []h2.Field) (metadata.MD, error) {
 	md := make(metadata.MD, len(fields))
 	var failed error
 	for _, f := range fields {
-		if reserved(f.Name) && f.Name != contentTypeKey && f.Name != detailsKey {
+		if reserved(f.Name) && f.Name != contentTypeKey {
 			continue
 		}
 		if err := addReceived(md, f); err != nil {

@@ -99,7 +99,7 @@ func (h *requestHead) add(ctx *callCtx, f h2.Field) {
 		h.malformed = h.malformed || f.Value != "trailers"
 	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
 		h.malformed = true
-	case statusKey, messageKey, detailsKey:
+	case statusKey, messageKey:
 	default:
 		if f.Name[0] == ':' {
 			h.malformed = true

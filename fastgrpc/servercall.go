@@ -257,11 +257,8 @@ func (c *serverCall) receiveError(err error) error {
 	case err == io.ErrUnexpectedEOF:
 		return status.Error(codes.Internal, "unexpected EOF")
 	}
-	if err := c.ctx.Err(); err != nil {
+	if err := c.ctx.Err(); err != nil { // as whenever the stream has failed
 		return status.FromContextError(err).Err()
-	}
-	if ok := errors.As(err, new(*h2.StreamError)); ok {
-		return status.FromContextError(context.Canceled).Err()
 	}
 	return status.Error(codes.Internal, err.Error())
 }
