@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"io"
 	"net"
 	"strings"
@@ -149,7 +150,7 @@ var badServers = []struct {
 		s.headers(id, s.answer(), false)
 		s.WriteData(id, false, []byte{0, 0xff, 0xff, 0xff, 0xff, 1})
 	}, codes.ResourceExhausted},
-	{"more than the window", nil, func(s *badServer, id uint32) {
+	{moreThanWindow, nil, func(s *badServer, id uint32) {
 		s.headers(id, s.answer(), false)
 		s.WriteData(id, false, message(make([]byte, 4<<20), false)[:5])
 		for range endless {
@@ -173,6 +174,69 @@ var badServers = []struct {
 	{"uppercase names", nil, func(s *badServer, id uint32) {
 		s.headers(id, s.answer(hpack.HeaderField{Name: "X-Large", Value: "x"}), true)
 	}, codes.Internal},
+	{"HTTP 400", nil, answers([]string{":status", "400", "content-type", "text/html"}), codes.Internal},
+	{"HTTP 401", nil, answers([]string{":status", "401", "content-type", "text/html"}), codes.Unauthenticated},
+	{"HTTP 403", nil, answers([]string{":status", "403"}), codes.PermissionDenied},
+	{"HTTP 404 and a status of gRPC", nil, answers([]string{":status", "404", "grpc-status", "5"}), codes.Unimplemented},
+	{"HTTP 429", nil, answers([]string{":status", "429"}), codes.Unavailable},
+	{"HTTP 503, the body follows", nil, func(s *badServer, id uint32) {
+		s.headers(id, s.fields(hpack.HeaderField{Name: ":status", Value: "503"}, hpack.HeaderField{Name: "content-type", Value: "text/html"}), false)
+		s.WriteData(id, true, []byte("<html>"))
+	}, codes.Unavailable},
+	{"HTTP 418", nil, answers([]string{":status", "418"}), codes.Unknown},
+	{"HTTP 200 of another content-type", nil, answers([]string{":status", "200", "content-type", "text/html", "grpc-status", "0"}), codes.Unknown},
+	{"trailers only without a content-type", nil, answers([]string{":status", "200", "grpc-status", "5"}), codes.NotFound},
+	{"a head and no more", nil, answers([]string{":status", "200", "content-type", "application/grpc"}), codes.Internal},
+	{"trailers without a status", nil, answers([]string{":status", "200", "content-type", "application/grpc"}, []string{"x", "y"}), codes.Unknown},
+	{"a status that is no number", nil, answers([]string{":status", "200", "content-type", "application/grpc", "grpc-status", "x"}), codes.Unknown},
+	{"details of another status", nil, answers([]string{":status", "200", "content-type", "application/grpc", "grpc-status", "5",
+		"grpc-status-details-bin", base64.RawStdEncoding.EncodeToString([]byte{8, 3})}), codes.NotFound},
+	{"a message cut short by its escape", nil, answers([]string{":status", "200", "content-type", "application/grpc", "grpc-status", "5", "grpc-message", "%4"}), codes.NotFound},
+	{"no message", nil, answersWith(nil), codes.Internal},
+	{"two messages", nil, answersWith(append(message(nil, false), message(nil, false)...)), codes.Internal},
+	{"a message and a half", nil, answersWith(append(message(nil, false), 0, 0, 0, 0, 9, 1)), codes.Internal},
+	{"half a message", nil, answersWith([]byte{0, 0, 0, 0, 9, 1}), codes.Internal},
+	{"a message compressed by nothing", nil, answersWith(message(nil, true)), codes.Internal},
+	{"a message compressed by something else", nil, answersWith(message(nil, true), hpack.HeaderField{Name: "grpc-encoding", Value: "none-such"}), codes.Internal},
+	{"a compressed message cut short", nil, func(s *badServer, id uint32) {
+		answersWith(message(bomb()[5:1000], true), hpack.HeaderField{Name: "grpc-encoding", Value: "gzip"})(s, id)
+	}, codes.Internal},
+	{"a message that is no protobuf", nil, answersWith(message([]byte{0xff}, false)), codes.Internal},
+	{"a reset: CANCEL", nil, resets(http2.ErrCodeCancel), codes.Canceled},
+	{"a reset: INTERNAL_ERROR", nil, resets(http2.ErrCodeInternal), codes.Internal},
+	{"a reset: ENHANCE_YOUR_CALM", nil, resets(http2.ErrCodeEnhanceYourCalm), codes.ResourceExhausted},
+	{"a reset: INADEQUATE_SECURITY", nil, resets(http2.ErrCodeInadequateSecurity), codes.PermissionDenied},
+	{"a reset: a code of nobody's", nil, resets(99), codes.Unknown},
+}
+
+// moreThanWindow is nothing to a stream, which takes its message as it comes.
+const moreThanWindow = "more than the window"
+
+// answers sends heads, each of names and values, the last of which ends the
+// stream.
+func answers(heads ...[]string) func(s *badServer, id uint32) {
+	return func(s *badServer, id uint32) {
+		for i, head := range heads {
+			var fields []hpack.HeaderField
+			for k := 0; k < len(head); k += 2 {
+				fields = append(fields, hpack.HeaderField{Name: head[k], Value: head[k+1]})
+			}
+			s.headers(id, s.fields(fields...), i == len(heads)-1)
+		}
+	}
+}
+
+// answersWith sends a head, bytes and the status OK.
+func answersWith(p []byte, head ...hpack.HeaderField) func(s *badServer, id uint32) {
+	return func(s *badServer, id uint32) {
+		s.headers(id, s.answer(head...), false)
+		s.WriteData(id, false, p)
+		s.headers(id, s.fields(hpack.HeaderField{Name: "grpc-status", Value: "0"}), true)
+	}
+}
+
+func resets(code http2.ErrCode) func(s *badServer, id uint32) {
+	return func(s *badServer, id uint32) { s.WriteRSTStream(id, code) }
 }
 
 // TestBadServers: whatever a server answers, the call ends with an error and in
@@ -207,6 +271,22 @@ func TestBadServers(t *testing.T) {
 			defer cancel()
 			heap := watchHeap()
 			_, err = testpb.NewTestServiceClient(cc).EmptyCall(ctx, &testpb.Empty{})
+			if tt.code != codes.DeadlineExceeded && tt.name != moreThanWindow { // a stream on a new connection ends as a unary call does
+				cc := newClient(t, pipe)
+				defer cc.Close()
+				st, ended := testpb.NewTestServiceClient(cc).StreamingInputCall(ctx)
+				if ended == nil && strings.HasPrefix(tt.name, "HTTP 4") {
+					if _, err := st.Header(); status.Code(err) != tt.code {
+						t.Errorf("the header of the stream: %v, want %v", err, tt.code)
+					}
+				}
+				if ended == nil {
+					_, ended = st.CloseAndRecv()
+				}
+				if status.Code(ended) != tt.code {
+					t.Errorf("the stream ended with %v, want %v", ended, tt.code)
+				}
+			}
 			if grown := heap(); grown > 64 {
 				t.Errorf("the heap grew by %.0f MiB", grown)
 			}

@@ -92,6 +92,8 @@ func (s *clientStream) Header() (metadata.MD, error) {
 			s.finish(s.call.fail(err))
 		} else if s.repeat(s.call.Received().Err) {
 			continue
+		} else if err := s.checkHead(); err != nil {
+			return nil, err
 		}
 		break
 	}
@@ -102,6 +104,19 @@ func (s *clientStream) Header() (metadata.MD, error) {
 	}
 	s.makeHeader()
 	return s.header, nil
+}
+
+// checkHead ends the call if the response isn't one of gRPC, whose body must not
+// be taken for messages.
+func (s *clientStream) checkHead() error {
+	r := s.call.Received()
+	if r.Err != nil || r.Over || !r.GotHead {
+		return nil // outcome says so
+	}
+	if err := checkResponse(r.Head); err != nil {
+		return s.finish(err)
+	}
+	return nil
 }
 
 // makeHeader makes the metadata of the head. s.mu is held.
@@ -213,11 +228,16 @@ func (s *clientStream) RecvMsg(m any) error {
 	for err != nil && s.repeat(err) {
 		b, compressed, err = c.Next(s.ctx)
 	}
+	if !s.answered.Load() {
+		if bad := s.checkHead(); bad != nil {
+			return bad
+		}
+		if err == nil {
+			s.answered.Store(true)
+		}
+	}
 	if err != nil {
 		return s.end(err)
-	}
-	if !s.answered.Load() {
-		s.answered.Store(true)
 	}
 	if c.stats != nil && !c.stats.head {
 		r := c.Received()
