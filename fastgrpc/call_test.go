@@ -157,6 +157,7 @@ func TestStatus(t *testing.T) {
 		}
 		for _, tt := range tests {
 			p.unary = func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+				grpc.SetHeader(ctx, metadata.Pairs("h", "1"))
 				grpc.SetTrailer(ctx, metadata.Pairs(details, "the handler's"))
 				return nil, tt.err
 			}
@@ -167,6 +168,9 @@ func TestStatus(t *testing.T) {
 			_, err := p.calls.UnaryCall(p.Context(), &testpb.SimpleRequest{}, grpc.Header(&header), grpc.Trailer(&trailer))
 			if got := status.Convert(err); got.Code() != tt.want.Code() || got.Message() != tt.want.Message() || len(got.Details()) != len(tt.want.Details()) {
 				p.Errorf("unary: got %v, want %v", got, tt.want)
+			}
+			if !slices.Equal(header["h"], []string{"1"}) {
+				p.Errorf("%v: the header is %v", tt.err, header)
 			}
 			// The status's own take the place of the handler's.
 			if got := trailer[details]; len(got) != 1 || (got[0] == "the handler's") != (len(tt.want.Details()) == 0) {

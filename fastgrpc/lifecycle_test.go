@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe/fastgrpc"
@@ -203,7 +204,7 @@ func TestGoexit(t *testing.T) {
 		_, err := p.calls.UnaryCall(ctx, &testpb.SimpleRequest{Payload: payload(i)})
 		return err
 	}
-	reads, answered := make(chan struct{}), make(chan error)
+	reads, answered, gone := make(chan struct{}), make(chan error), make(chan context.Context, 10)
 	p.unary = func(ctx context.Context, in *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
 		i := len(in.GetPayload().GetBody())
 		if i > 0 && i%20 == 0 { // by then it runs on the reader
@@ -213,6 +214,7 @@ func TestGoexit(t *testing.T) {
 					return nil, err
 				}
 			}
+			gone <- ctx
 			runtime.Goexit()
 		}
 		return echoUnary(ctx, in)
@@ -230,6 +232,13 @@ func TestGoexit(t *testing.T) {
 		}
 		if err := call(i); status.Code(err) != want {
 			t.Fatalf("call %d: %v", i, err)
+		}
+		if want != codes.OK {
+			ctx := <-gone
+			wait(p, "end of the context", ctx.Done())
+			if grpc.SetTrailer(ctx, metadata.Pairs("k", "v")) == nil {
+				t.Error("the context still knows its call")
+			}
 		}
 	}
 }

@@ -134,6 +134,7 @@ func TestStats(t *testing.T) {
 type unruly struct {
 	*teller
 	block chan struct{}
+	ctx   chan context.Context
 }
 
 func (h unruly) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
@@ -142,6 +143,8 @@ func (h unruly) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Cont
 		runtime.Goexit()
 	case "/none/Block":
 		<-h.block
+	case "/none/Tell":
+		h.ctx <- ctx
 	}
 	return ctx
 }
@@ -151,7 +154,7 @@ func (h unruly) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Cont
 func TestStatsOfRefused(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, "fastgrpc", "fastgrpc")
-	h := unruly{newTeller(), make(chan struct{})}
+	h := unruly{newTeller(), make(chan struct{}), make(chan context.Context, 1)}
 	p.serve(fastgrpc.ServerConfig{StatsHandlers: []stats.Handler{h}})
 	p.dial(fastgrpc.ClientConfig{})
 	p.unary = echoUnary
@@ -170,6 +173,12 @@ func TestStatsOfRefused(t *testing.T) {
 		if err := refused("/none/None"); status.Code(err) != codes.Unimplemented {
 			t.Errorf("refused: %v", err)
 		}
+	}
+	refused("/none/Tell")
+	ended := wait(p, "context", h.ctx)
+	wait(p, "end of the context", ended.Done())
+	if grpc.SetTrailer(ended, metadata.Pairs("k", "v")) == nil {
+		t.Error("the context of a refused call still knows it")
 	}
 	close(h.block)
 	if err := wait(p, "end of the one that waited", blocked); status.Code(err) != codes.Unimplemented {

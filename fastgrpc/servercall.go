@@ -175,8 +175,7 @@ func (c *serverCall) run() {
 			c.ctx.detach()
 			c.hold = false // the goroutine that ends writes nothing later
 			c.finish(errGone)
-			c.ctx.cancel(context.Canceled)
-			c.Retire(h2.NoError)
+			c.Retire(h2.NoError) // ends the context
 		}
 	}()
 	if c.early != nil {
@@ -347,8 +346,7 @@ func (c *serverCall) refuse() {
 		c.finish(c.early)
 	}
 	c.ctx.detach()
-	c.ctx.cancel(context.Canceled)
-	c.Retire(h2.NoError)
+	c.Retire(h2.NoError) // ends the context
 }
 
 // contentType is a response's content-type: the request's.
