@@ -336,7 +336,7 @@ func (c *clientCall) decodeMessage(b []byte, compressed bool, m any) error {
 	n := len(b)
 	if compressed {
 		var err error
-		if b, err = decompress(b, encodingOf(c.Received().Head), c.maxRecv, false); err != nil {
+		if b, err = decompress(b, encodingOf(c.Received().Head), c.maxRecv); err != nil {
 			return err
 		}
 	}

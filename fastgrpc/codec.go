@@ -206,17 +206,13 @@ func (c codec) decode(b []byte, m any) error {
 
 // decompress undoes what the compressor of the given name has done. The result
 // is of at most limit bytes, and no more are ever made.
-func decompress(b []byte, name string, limit int, server bool) ([]byte, error) {
+func decompress(b []byte, name string, limit int) ([]byte, error) {
 	if name == "" || name == encoding.Identity {
 		return nil, status.Error(codes.Internal, "grpc: compressed flag set with identity or empty encoding")
 	}
 	comp := encoding.GetCompressor(name)
-	if comp == nil {
-		code := codes.Internal
-		if server {
-			code = codes.Unimplemented
-		}
-		return nil, status.Errorf(code, "grpc: Decompressor is not installed for grpc-encoding %q", name)
+	if comp == nil { // at the client: the server refuses the call before
+		return nil, status.Errorf(codes.Internal, "grpc: Decompressor is not installed for grpc-encoding %q", name)
 	}
 	r, err := comp.Decompress(bytes.NewReader(b))
 	if err != nil {

@@ -234,7 +234,7 @@ func (c *serverCall) decodeRequest(m any) error {
 func (c *serverCall) decodeMessage(b []byte, compressed bool, m any) (err error) {
 	n := len(b)
 	if compressed {
-		if b, err = decompress(b, c.recvEncoding, c.srv.cfg.MaxRecvMessage, true); err != nil {
+		if b, err = decompress(b, c.recvEncoding, c.srv.cfg.MaxRecvMessage); err != nil {
 			return err
 		}
 	}
