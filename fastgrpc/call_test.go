@@ -98,7 +98,7 @@ func TestMetadata(t *testing.T) {
 			}
 		}
 		ctx := metadata.AppendToOutgoingContext(p.Context(), "key", "one", "KEY", "two", "raw-bin", "\x00\xff,", "raw-bin", "x",
-			"grpc-timeout", "1S", "te", "nothing")
+			"grpc-timeout", "0n", "te", "nothing", ":path", "/x", "user-agent", "another")
 		var header, trailer metadata.MD
 		_, err := p.calls.UnaryCall(ctx, &testpb.SimpleRequest{}, grpc.Header(&header), grpc.Trailer(&trailer))
 		check(header, trailer, err)
@@ -120,7 +120,7 @@ func TestMetadata(t *testing.T) {
 		}
 		for _, bad := range [][2]string{{"bad key", "v"}, {"key", "bad\x01value"}} {
 			ctx := metadata.AppendToOutgoingContext(p.Context(), bad[0], bad[1])
-			if _, err := p.calls.UnaryCall(ctx, &testpb.SimpleRequest{}); status.Code(err) != codes.Internal {
+			if _, err := p.calls.UnaryCall(ctx, &testpb.SimpleRequest{}); status.Code(err) != codes.Internal || !strings.Contains(err.Error(), "header key") {
 				p.Errorf("%q: %v", bad, err)
 			}
 		}

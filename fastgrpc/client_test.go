@@ -3,6 +3,7 @@ package fastgrpc_test
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
+	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
 // TestTargets: what is not a pipe works too, with credentials; what needs name
@@ -64,6 +66,17 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// TestConnections: a number of connections that can't be meant is refused.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{-1, 101} {
+		_, err := fastgrpc.NewClient("x", fastgrpc.ClientConfig{Connections: n})
+		if !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%d: %v", n, err)
+		}
+	}
+}
+
 // TestIdle: a client without calls gives up its connections, and comes back.
 func TestIdle(t *testing.T) {
 	t.Parallel()
@@ -92,5 +105,27 @@ func TestIdle(t *testing.T) {
 			t.Error("a message of nothing")
 		}
 		waitState(ctx, t, cc, connectivity.Idle)
+	}
+}
+
+// TestSilentServer: a client closes the connection to a server that says nothing.
+func TestSilentServer(t *testing.T) {
+	t.Parallel()
+	pipe := testproc.PipeName()
+	lis, err := namedpipe.Listen(t.Context(), pipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	cc := newClientWith(t, pipe, fastgrpc.ClientConfig{ConnectTimeout: 50 * time.Millisecond})
+	cc.Connect()
+	c, err := lis.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Error(err)
 	}
 }

@@ -278,6 +278,13 @@ func TestPerRPCCredentials(t *testing.T) {
 	})
 }
 
+// An ownCompressor is one that a client does not say it takes.
+type ownCompressor struct{ encoding.Compressor }
+
+func (ownCompressor) Name() string { return "own" }
+
+func init() { encoding.RegisterCompressor(ownCompressor{encoding.GetCompressor("gzip")}) }
+
 // TestCompressor: both directions, and a handler that chooses.
 func TestCompressor(t *testing.T) {
 	t.Parallel()
@@ -290,12 +297,20 @@ func TestCompressor(t *testing.T) {
 		if err != nil || !slices.Contains(names, "gzip") {
 			return nil, fmt.Errorf("the client takes %q, %v", names, err)
 		}
-		if err := fastgrpc.SetSendCompressor(ctx, "nosuch"); err == nil {
-			return nil, errors.New("a compressor that isn't there was set")
+		for _, name := range []string{"nosuch", "own"} {
+			if err := fastgrpc.SetSendCompressor(ctx, name); err == nil {
+				return nil, fmt.Errorf("the compressor %q was set", name)
+			}
 		}
 		if in.FillUsername {
 			if err := fastgrpc.SetSendCompressor(ctx, "gzip"); err != nil {
 				return nil, err
+			}
+			if err := grpc.SendHeader(ctx, nil); err != nil {
+				return nil, err
+			}
+			if err := fastgrpc.SetSendCompressor(ctx, "identity"); err == nil {
+				return nil, errors.New("a compressor was set behind the head")
 			}
 		}
 		return echoUnary(ctx, in)
@@ -311,6 +326,9 @@ func TestCompressor(t *testing.T) {
 		}
 	}
 	// 5 MB of zeros are 5 KB compressed, and too large all the same.
+	p.unary = func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+		return &testpb.SimpleResponse{}, nil
+	}
 	in := &testpb.SimpleRequest{Payload: &testpb.Payload{Body: make([]byte, 5<<20)}}
 	if _, err := p.calls.UnaryCall(t.Context(), in, grpc.UseCompressor("gzip")); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("a message that is large when decompressed: %v", err)
