@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -255,6 +256,7 @@ func TestBadServers(t *testing.T) {
 				t.Fatal(err)
 			}
 			var conns sync.WaitGroup
+			var seen atomic.Int64
 			accepted := make(chan struct{})
 			go func() {
 				defer close(accepted)
@@ -264,7 +266,10 @@ func TestBadServers(t *testing.T) {
 						return
 					}
 					c.SetDeadline(time.Now().Add(15 * time.Second))
-					conns.Go(func() { defer c.Close(); serveBadly(c, tt.settings, tt.attack) })
+					conns.Go(func() {
+						defer c.Close()
+						serveBadly(c, tt.settings, func(s *badServer, id uint32) { seen.Add(1); tt.attack(s, id) })
+					})
 				}
 			}()
 			defer func() { lis.Close(); <-accepted; conns.Wait() }()
@@ -295,6 +300,9 @@ func TestBadServers(t *testing.T) {
 			}
 			if status.Code(err) != tt.code {
 				t.Errorf("the call ended with %v, want %v", err, tt.code)
+			}
+			if n := seen.Load(); n != 2 && strings.HasPrefix(tt.name, "a reset") {
+				t.Errorf("the server saw %d calls: one that it may have acted on was made again", n)
 			}
 			if ctx.Err() != nil && tt.code != codes.DeadlineExceeded {
 				t.Error("the call ended by its deadline only")

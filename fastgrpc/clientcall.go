@@ -223,7 +223,7 @@ func (c *clientCall) unary(ctx context.Context, args, reply any) error {
 // be made again.
 func (c *clientCall) mayRepeat(err error, again bool) bool {
 	var stream *h2.StreamError
-	return !again && errors.As(err, &stream) && stream.Remote && stream.Code == h2.RefusedStream
+	return !again && errors.As(err, &stream) && stream.Code == h2.RefusedStream // which only a server says
 }
 
 // leaveLink says that the call has ended on its connection.

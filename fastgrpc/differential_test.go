@@ -172,6 +172,10 @@ func TestAsGRPCGo(t *testing.T) {
 		{"two messages", func(a *attacker) {
 			a.WriteData(a.open(head(a), false), true, append(message(nil, false), message(nil, false)...))
 		}, ""},
+		{"no message for a stream", func(a *attacker) { a.open(head(a, ":path", outputCall), true) }, ""},
+		{"two messages for a stream", func(a *attacker) {
+			a.WriteData(a.open(head(a, ":path", outputCall), false), true, append(message(nil, false), message(nil, false)...))
+		}, ""},
 		{"a message and a half", func(a *attacker) {
 			a.WriteData(a.open(head(a), false), true, append(message(nil, false), 0, 0, 0, 0, 9, 1))
 		}, ""},
