@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -41,18 +43,32 @@ func serveLimits(t *testing.T, cfg fastgrpc.ServerConfig) (pipe string) {
 	return pipe
 }
 
+// byteCredentials are a handshake that waits for a byte.
+type byteCredentials struct {
+	credentials.TransportCredentials
+}
+
+func (byteCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	_, err := io.ReadFull(c, make([]byte, 1))
+	return c, nil, err
+}
+
 // TestSlowClients: who connects and doesn't speak, or stops within a header
 // block, is cut in time.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	const limit = 300 * time.Millisecond
-	pipe := serveLimits(t, fastgrpc.ServerConfig{Limits: fastgrpc.Limits{Handshake: limit, HeaderTime: limit}})
+	cfg := fastgrpc.ServerConfig{Limits: fastgrpc.Limits{Handshake: limit, HeaderTime: limit}}
+	plain := serveLimits(t, cfg)
+	cfg.Credentials = byteCredentials{}
+	asking := serveLimits(t, cfg)
 	for _, test := range []struct {
 		name string
 		// send sends, and goes on until the connection ends.
 		send func(c io.Writer, stop <-chan struct{})
 	}{
 		{"silence", func(io.Writer, <-chan struct{}) {}},
+		{"silence in a handshake", func(io.Writer, <-chan struct{}) {}},
 		{"half a preface", func(c io.Writer, _ <-chan struct{}) { io.WriteString(c, http2.ClientPreface[:10]) }},
 		{"a preface without settings", func(c io.Writer, _ <-chan struct{}) { io.WriteString(c, http2.ClientPreface) }},
 		{"a byte at a time", func(c io.Writer, stop <-chan struct{}) {
@@ -81,6 +97,10 @@ func TestSlowClients(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
+			pipe := plain
+			if test.name == "silence in a handshake" {
+				pipe = asking
+			}
 			c, err := namedpipe.Dial(t.Context(), pipe)
 			if err != nil {
 				t.Fatal(err)

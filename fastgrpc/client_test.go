@@ -10,9 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
@@ -47,6 +50,10 @@ func TestTargets(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustCall(testContext(t), t, cc)
+		_, err = grpc_testing.NewTestServiceClient(cc).EmptyCall(testContext(t), &grpc_testing.Empty{}, grpc.PerRPCCredentials(token{secure: true}))
+		if status.Code(err) != codes.Unauthenticated {
+			t.Errorf("%s: credentials that need a safe connection: %v", target, err)
+		}
 		cc.Close()
 		_, err = fastgrpc.NewClient(target, fastgrpc.ClientConfig{})
 		wantText(t, err, target, "only pipes need no credentials")
@@ -119,6 +126,29 @@ func TestSilentServer(t *testing.T) {
 	defer lis.Close()
 	cc := newClientWith(t, pipe, fastgrpc.ClientConfig{ConnectTimeout: 50 * time.Millisecond})
 	cc.Connect()
+	c, err := lis.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSilentServerPassed: nor does a client keep it that found another meanwhile.
+func TestSilentServerPassed(t *testing.T) {
+	t.Parallel()
+	silent, pipe := testproc.PipeName(), testproc.PipeName()
+	lis, err := namedpipe.Listen(t.Context(), silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	serve(t, pipe, newServer(t))
+	cc := newClientWith(t, "npipe:"+silent+","+pipe, fastgrpc.ClientConfig{ConnectTimeout: time.Minute})
+	mustCall(testContext(t), t, cc)
 	c, err := lis.Accept()
 	if err != nil {
 		t.Fatal(err)

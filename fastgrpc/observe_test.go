@@ -249,6 +249,13 @@ func (c token) GetRequestMetadata(_ context.Context, uri ...string) (map[string]
 }
 func (c token) RequireTransportSecurity() bool { return c.secure }
 
+// oddToken are credentials whose name no header can have.
+type oddToken struct{ token }
+
+func (oddToken) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"bad key": "x"}, nil
+}
+
 // TestPerRPCCredentials: they go with the calls, if the connection is as safe as
 // they ask for, as between processes of one user it is.
 func TestPerRPCCredentials(t *testing.T) {
@@ -274,6 +281,10 @@ func TestPerRPCCredentials(t *testing.T) {
 		}
 		if _, err := p.calls.UnaryCall(p.Context(), &testpb.SimpleRequest{}, grpc.PerRPCCredentials(token{err: errors.New("none")})); err == nil {
 			p.Error("credentials that fail: no error")
+		}
+		if p.client == "fastgrpc" { // grpc-go sends it
+			_, err := p.calls.UnaryCall(p.Context(), &testpb.SimpleRequest{}, grpc.PerRPCCredentials(oddToken{}))
+			wantText(p, err, "header key")
 		}
 	})
 }

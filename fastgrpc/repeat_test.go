@@ -148,6 +148,32 @@ func TestRepeat(t *testing.T) {
 	}
 }
 
+// TestRepeatTooMuch: a stream that has sent more than is kept is not made again.
+func TestRepeatTooMuch(t *testing.T) {
+	t.Parallel()
+	r := &refuser{refuse: 1, got: make(chan []byte, 1)}
+	pipe := testproc.PipeName()
+	lis, err := namedpipe.Listen(t.Context(), pipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	go func() {
+		for c, err := lis.Accept(); err == nil; c, err = lis.Accept() {
+			go r.serve(c)
+		}
+	}()
+	st, err := testpb.NewTestServiceClient(newClient(t, pipe)).FullDuplexCall(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.Send(&testpb.StreamingOutputCallRequest{Payload: &testpb.Payload{Body: make([]byte, 100<<10)}})
+	st.CloseSend()
+	if _, err := st.Recv(); status.Code(err) != codes.Unavailable || r.seen.Load() != 1 {
+		t.Errorf("the call ended with %v, the server saw %d", err, r.seen.Load())
+	}
+}
+
 // TestWaitForReadyIsNotEarly: a call that waits for ready, and is made again when a
 // connection fails, is not sent before the server's settings are there. A server
 // that fails before that may have served it.
