@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -180,5 +181,31 @@ func TestOddHead(t *testing.T) {
 	}
 	if got, want := <-seen, "[here] [1 2] [\x01 \x02] [] [a b c] <nil>"; got != want {
 		t.Errorf("the handler sees %q, want %q", got, want)
+	}
+}
+
+// TestOwnDeadline: a context that nobody waits for has ended at its deadline, also
+// if the client says nothing.
+func TestOwnDeadline(t *testing.T) {
+	t.Parallel()
+	ended := make(chan error, 1)
+	pipe := serveLimits(t, fastgrpc.ServerConfig{
+		UnaryInterceptors: []grpc.UnaryServerInterceptor{func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
+			for start := time.Now(); ctx.Err() == nil && time.Since(start) < 5*time.Second; {
+				runtime.Gosched()
+			}
+			ended <- ctx.Err()
+			return h(ctx, req)
+		}},
+	})
+	a, err := newAttacker(t.Context(), pipe, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	call("grpc-timeout", "50m")(a)
+	a.w.Flush()
+	if err := <-ended; err != context.DeadlineExceeded {
+		t.Errorf("the context ended by %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
@@ -80,6 +81,39 @@ func TestConnections(t *testing.T) {
 		_, err := fastgrpc.NewClient("x", fastgrpc.ClientConfig{Connections: n})
 		if !errors.Is(err, fs.ErrInvalid) {
 			t.Errorf("%d: %v", n, err)
+		}
+	}
+}
+
+// judgingCredentials shake no hands, and know of their connection what info says.
+type judgingCredentials struct {
+	credentials.TransportCredentials
+	info credentials.AuthInfo
+}
+
+func (c judgingCredentials) ClientHandshake(_ context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return conn, c.info, nil
+}
+
+type bareInfo struct{}
+
+func (bareInfo) AuthType() string { return "bare" }
+
+type strictInfo struct{ bareInfo }
+
+func (strictInfo) ValidateAuthority(string) error { return errors.New("no") }
+
+// TestAuthority: a call may only choose an authority that the server can have.
+func TestAuthority(t *testing.T) {
+	t.Parallel()
+	pipe := testproc.PipeName()
+	serve(t, pipe, newServer(t))
+	for _, info := range []credentials.AuthInfo{bareInfo{}, strictInfo{}} {
+		cc := newClientWith(t, pipe, fastgrpc.ClientConfig{Credentials: judgingCredentials{insecure.NewCredentials(), info}})
+		mustCall(testContext(t), t, cc)
+		_, err := grpc_testing.NewTestServiceClient(cc).EmptyCall(testContext(t), &grpc_testing.Empty{}, grpc.CallAuthority("other"))
+		if status.Code(err) != codes.Unavailable {
+			t.Errorf("%T: %v", info, err)
 		}
 	}
 }
