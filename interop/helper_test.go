@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"context"
+	"flag"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,12 @@ import (
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
 
-func TestMain(m *testing.M) { testproc.Main(m, programs) }
+func TestMain(m *testing.M) {
+	// Most of these tests wait for what other programs do after a time, so more
+	// run at once than there are processors.
+	flag.Set("test.parallel", "6")
+	testproc.Main(m, programs)
+}
 
 // programs are what this test binary can be in other processes.
 var programs = map[string]func(){"take over": takeOverServer}
