@@ -226,7 +226,8 @@ func (rd *reader) drop() {
 var errRole = errors.New("the role of the reader was taken over")
 
 // longRead is from how many bytes a server answers the first half of what it has
-// read before it handles the second: the client then works at the same time.
+// read before it handles the second: the client then works at the same time. Where
+// a write costs a goroutine it isn't worth it.
 const longRead = 512
 
 // drain handles all frames that are buffered. After errRole the caller must
@@ -234,7 +235,7 @@ const longRead = 512
 func (c *Conn) drain() error {
 	rd := &c.rd
 	half := rd.w
-	if n := rd.w - rd.r; c.server && n >= longRead {
+	if n := rd.w - rd.r; c.server && c.tries && n >= longRead {
 		half = rd.r + n/2
 	}
 	for {
