@@ -1,6 +1,7 @@
 package fastgrpc_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	gotoken "go/token"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/experimental"
+	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
 
 	"github.com/grpcpipe/grpcpipe/fastgrpc"
@@ -107,4 +109,38 @@ func TestOptionsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	fine.Close()
+}
+
+// TestPreparedMsg: a message that is encoded for grpc-go's streams is refused by
+// name, at both ends, and the stream goes on.
+func TestPreparedMsg(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, "fastgrpc", "fastgrpc")
+	refused := func(err error) bool {
+		return status.Code(err) == codes.Internal && strings.Contains(err.Error(), "grpc.PreparedMsg")
+	}
+	p.full = func(st grpc.BidiStreamingServer[testpb.StreamingOutputCallRequest, testpb.StreamingOutputCallResponse]) error {
+		if _, err := st.Recv(); err != nil {
+			return err
+		}
+		if err := st.SendMsg(&grpc.PreparedMsg{}); !refused(err) {
+			return fmt.Errorf("at the server: %v", err)
+		}
+		return st.Send(&testpb.StreamingOutputCallResponse{})
+	}
+	p.serve(fastgrpc.ServerConfig{})
+	p.dial(fastgrpc.ClientConfig{})
+	st, err := p.calls.FullDuplexCall(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.SendMsg(&grpc.PreparedMsg{}); !refused(err) {
+		t.Errorf("at the client: %v", err)
+	}
+	if err := st.Send(&testpb.StreamingOutputCallRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Recv(); err != nil {
+		t.Error(err)
+	}
 }

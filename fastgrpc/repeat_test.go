@@ -2,9 +2,11 @@ package fastgrpc_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,9 +15,11 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
 
+	"github.com/grpcpipe/grpcpipe/fastgrpc"
 	"github.com/grpcpipe/grpcpipe/internal/testing/testproc"
 	"github.com/grpcpipe/grpcpipe/namedpipe"
 )
@@ -215,5 +219,40 @@ func TestWaitForReadyIsNotEarly(t *testing.T) {
 		if n := <-early; n != 0 {
 			t.Errorf("%d calls came before the settings", n)
 		}
+	}
+}
+
+// A meanwhile is credentials that do something before the first call is sent.
+type meanwhile struct {
+	token
+	once *sync.Once
+	do   func()
+}
+
+func (m meanwhile) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	m.once.Do(m.do)
+	return nil, nil
+}
+
+// TestLostBeforeSent: a call whose connection ends after it was chosen, and before
+// anything was sent, goes over the next.
+func TestLostBeforeSent(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, "fastgrpc", "fastgrpc")
+	p.unary = echoUnary
+	p.serve(fastgrpc.ServerConfig{})
+	p.dial(fastgrpc.ClientConfig{})
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	if _, err := p.calls.UnaryCall(ctx, &testpb.SimpleRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	replace := meanwhile{once: new(sync.Once), do: func() {
+		p.srv.Stop()
+		p.cc.(*fastgrpc.ClientConn).WaitForStateChange(ctx, connectivity.Ready)
+		p.serve(fastgrpc.ServerConfig{})
+	}}
+	if _, err := p.calls.UnaryCall(ctx, &testpb.SimpleRequest{}, grpc.PerRPCCredentials(replace)); err != nil {
+		t.Error(err)
 	}
 }
