@@ -243,3 +243,38 @@ func TestHandlerReturnsInSend(t *testing.T) {
 		})
 	}
 }
+
+// TestUnfitMessage: a stream whose client can't encode or decode a message is over
+// at both ends.
+func TestUnfitMessage(t *testing.T) {
+	inPairs(t, setup{}, func(p *pair) {
+		ended := make(chan error)
+		p.full = func(st grpc.BidiStreamingServer[testpb.StreamingOutputCallRequest, testpb.StreamingOutputCallResponse]) error {
+			st.Send(&testpb.StreamingOutputCallResponse{})
+			<-st.Context().Done()
+			ended <- st.Context().Err()
+			return nil
+		}
+		for what, tt := range map[string]struct {
+			do   func(grpc.ClientStream) error
+			want codes.Code
+		}{
+			"encode": {func(st grpc.ClientStream) error { return st.SendMsg(&testpb.SimpleRequest{Payload: payload(200)}) }, codes.ResourceExhausted},
+			"decode": {func(st grpc.ClientStream) error { return st.RecvMsg(new(int)) }, codes.Internal},
+		} {
+			st, err := p.calls.FullDuplexCall(p.Context(), grpc.MaxCallSendMsgSize(100))
+			if err != nil {
+				p.Fatal(err)
+			}
+			if _, err := st.Header(); err != nil {
+				p.Fatal(err)
+			}
+			if err := tt.do(st); status.Code(err) != tt.want {
+				p.Errorf("%s: %v", what, err)
+			}
+			if err := wait(p, "end of the handler after a failed "+what, ended); err != context.Canceled {
+				p.Errorf("%s: the handler's context ended by %v", what, err)
+			}
+		}
+	})
+}
