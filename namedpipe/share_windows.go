@@ -67,6 +67,9 @@ func (l *listener) disconnect(anchor windows.Handle) error {
 	}
 	for windows.DisconnectNamedPipe(anchor) == windows.ERROR_PIPE_LISTENING {
 		self, err := windows.CreateFile(path, windows.GENERIC_READ, 0, nil, windows.OPEN_EXISTING, windows.SECURITY_SQOS_PRESENT|windows.SECURITY_ANONYMOUS, 0)
+		if err == windows.ERROR_PIPE_BUSY {
+			continue // a client was first, and is disconnected now
+		}
 		if err != nil {
 			return err
 		}
