@@ -149,6 +149,20 @@ func TestIdle(t *testing.T) {
 	}
 }
 
+// wantClosed accepts a connection, which the client must close.
+func wantClosed(t *testing.T, lis net.Listener) {
+	t.Helper()
+	c, err := lis.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSilentServer: a client closes the connection to a server that says nothing.
 func TestSilentServer(t *testing.T) {
 	t.Parallel()
@@ -160,15 +174,7 @@ func TestSilentServer(t *testing.T) {
 	defer lis.Close()
 	cc := newClientWith(t, pipe, fastgrpc.ClientConfig{ConnectTimeout: 50 * time.Millisecond})
 	cc.Connect()
-	c, err := lis.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetReadDeadline(time.Now().Add(5 * time.Second))
-	if _, err := io.Copy(io.Discard, c); err != nil {
-		t.Error(err)
-	}
+	wantClosed(t, lis)
 }
 
 // TestSilentServerPassed: nor does a client keep it that found another meanwhile.
@@ -183,13 +189,5 @@ func TestSilentServerPassed(t *testing.T) {
 	serve(t, pipe, newServer(t))
 	cc := newClientWith(t, "npipe:"+silent+","+pipe, fastgrpc.ClientConfig{ConnectTimeout: time.Minute})
 	mustCall(testContext(t), t, cc)
-	c, err := lis.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetReadDeadline(time.Now().Add(5 * time.Second))
-	if _, err := io.Copy(io.Discard, c); err != nil {
-		t.Error(err)
-	}
+	wantClosed(t, lis)
 }

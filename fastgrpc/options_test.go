@@ -1,6 +1,7 @@
 package fastgrpc_test
 
 import (
+	"context"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -142,5 +143,42 @@ func TestPreparedMsg(t *testing.T) {
 	}
 	if _, err := st.Recv(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestCallOptions(t *testing.T) {
+	inPairs(t, setup{}, func(p *pair) {
+		p.unary = echoUnary
+		var finished []error
+		opts := []grpc.CallOption{
+			grpc.StaticMethod(), grpc.MaxRetryRPCBufferSize(1), quietOption{}, grpc.CallContentSubtype("PROTO"),
+			grpc.OnFinish(func(err error) { finished = append(finished, err) }), grpc.UseCompressor("identity"),
+		}
+		if _, err := p.calls.UnaryCall(p.Context(), &testpb.SimpleRequest{Payload: payload(9)}, opts...); err != nil {
+			p.Error(err)
+		}
+		ctx, cancel := context.WithCancel(p.Context())
+		cancel()
+		p.calls.UnaryCall(ctx, &testpb.SimpleRequest{}, opts...)
+		if len(finished) != 2 || finished[0] != nil || finished[1] == nil {
+			p.Errorf("finished: %v", finished)
+		}
+		for _, o := range []grpc.CallOption{grpc.CallContentSubtype("nosuch"), grpc.UseCompressor("nosuch")} {
+			if _, err := p.calls.UnaryCall(p.Context(), &testpb.SimpleRequest{}, o); status.Code(err) != codes.Internal {
+				p.Errorf("%+v: %v", o, err)
+			}
+		}
+		if _, err := p.calls.UnaryCall(p.Context(), &testpb.SimpleRequest{}, grpc.CallAuthority("other")); status.Code(err) != codes.OK && p.client == "fastgrpc" {
+			p.Errorf("an authority of its own: %v", err)
+		}
+		if p.client == "fastgrpc" {
+			_, err := p.calls.UnaryCall(p.Context(), &testpb.SimpleRequest{}, oddOption{})
+			if status.Code(err) != codes.Internal || !strings.Contains(err.Error(), "oddOption") {
+				p.Errorf("an option that can't be honored: %v", err)
+			}
+		}
+	})
+	if _, err := fastgrpc.NewClient("x", fastgrpc.ClientConfig{CallOptions: []grpc.CallOption{oddOption{}}}); err == nil {
+		t.Error("among defaults: no error")
 	}
 }
